@@ -1,0 +1,172 @@
+"""Ranks, launchers, and gathering across ranks. With one process everything here is the identity."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from aclnet.errors import ACLNetError
+
+__all__ = ['LAUNCHERS', 'barrier', 'broadcast_buffers', 'broadcast_object', 'close', 'gather_objects', 'gather_rows',
+           'get_dist_info', 'init', 'local_device', 'loss_scale', 'row_counts']
+
+LAUNCHERS = ('none', 'pytorch', 'slurm')
+
+
+def get_dist_info() -> tuple[int, int]:
+    """(rank, number of ranks); (0, 1) where no process group was made."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+def local_device() -> torch.device:
+    """The GPU of this process (by LOCAL_RANK, among CUDA_VISIBLE_DEVICES), or the CPU where there is none."""
+    if not torch.cuda.is_available():
+        return torch.device('cpu')
+    return torch.device('cuda', int(os.environ.get('LOCAL_RANK', 0)))
+
+
+def init(launcher: str = 'none', backend: str | None = None) -> None:
+    """Join the process group that the launcher describes in the environment.
+
+    Args:
+        launcher: 'none' (one process), 'pytorch' (torchrun's variables) or 'slurm' (srun's).
+        backend: 'nccl' or 'gloo'; None takes nccl where there are GPUs and gloo elsewhere.
+
+    Raises:
+        ACLNetError: unknown launcher, its variables are missing, or there are fewer GPUs than processes on this node.
+    """
+    if launcher not in LAUNCHERS:
+        raise ACLNetError(f"there is no launcher '{launcher}' (known: {', '.join(LAUNCHERS)})")
+    if launcher == 'none':
+        return
+    if launcher == 'slurm':
+        _adopt_slurm()
+    missing = [name for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
+               if name not in os.environ]
+    if missing:
+        raise ACLNetError(f"launcher '{launcher}' needs the environment variables {', '.join(missing)}; "
+                          'start through tools/dist_train.sh or tools/dist_test.sh')
+    if torch.cuda.is_available() and backend != 'gloo':
+        local, count = int(os.environ['LOCAL_RANK']), torch.cuda.device_count()
+        if local >= count:
+            raise ACLNetError(f'process {local} of this node has no GPU: {count} visible; '
+                              'start fewer processes or change CUDA_VISIBLE_DEVICES')
+        torch.cuda.set_device(local)
+    try:
+        dist.init_process_group(backend or ('nccl' if torch.cuda.is_available() else 'gloo'))
+    except (RuntimeError, ValueError) as error:
+        raise ACLNetError(f"no contact at {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}: {error}") from error
+
+
+def _adopt_slurm() -> None:
+    """Translate srun's variables into torchrun's; MASTER_ADDR and MASTER_PORT are kept where they are set."""
+    try:
+        env = {'RANK': os.environ['SLURM_PROCID'], 'WORLD_SIZE': os.environ['SLURM_NTASKS'],
+               'LOCAL_RANK': os.environ['SLURM_LOCALID']}
+        nodes = os.environ['SLURM_NODELIST']
+    except KeyError as error:
+        raise ACLNetError(f"launcher 'slurm' needs {error.args[0]}, which srun sets; start the tool through srun") from None
+    os.environ.update(env)
+    os.environ.setdefault('MASTER_PORT', '29500')
+    if 'MASTER_ADDR' not in os.environ:
+        try:
+            names = subprocess.run(['scontrol', 'show', 'hostnames', nodes], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise ACLNetError(f'scontrol did not name the nodes of {nodes} ({error}); set MASTER_ADDR') from None
+        os.environ['MASTER_ADDR'] = names.stdout.split()[0]
+
+
+def close() -> None:
+    """Leave the process group, if there is one."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def barrier() -> None:
+    """Wait until every rank is here."""
+    if get_dist_info()[1] > 1:
+        dist.barrier()
+
+
+def broadcast_object(value: Any) -> Any:
+    """Rank 0's ``value``, on every rank."""
+    if get_dist_info()[1] == 1:
+        return value
+    box = [value]
+    dist.broadcast_object_list(box, src=0, device=local_device())
+    return box[0]
+
+
+def gather_objects(value: Any) -> list[Any]:
+    """The ``value`` of every rank, in the order of ranks, on every rank."""
+    world = get_dist_info()[1]
+    if world == 1:
+        return [value]
+    out = [None] * world
+    dist.all_gather_object(out, value)
+    return out
+
+
+def broadcast_buffers(module: torch.nn.Module, only: type | tuple[type, ...] | None = None) -> None:
+    """Give every rank rank 0's buffers, of all submodules or of those of the types ``only``."""
+    if get_dist_info()[1] == 1:
+        return
+    for part in module.modules():
+        if only is None or isinstance(part, only):
+            for buffer in part.buffers(recurse=False):
+                dist.broadcast(buffer, src=0)
+
+
+def row_counts(rows: int, device: torch.device) -> list[int]:
+    """How many rows every rank holds, in the order of ranks."""
+    world = get_dist_info()[1]
+    if world == 1:
+        return [rows]
+    counts = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(world)]
+    dist.all_gather(counts, torch.tensor([rows], dtype=torch.int64, device=device))
+    return torch.cat(counts).tolist()
+
+
+def gather_rows(x: torch.Tensor, counts: list[int]) -> torch.Tensor:
+    """Concatenate the rows of all ranks in the order of ranks; gradient flows back to the rank that holds a row.
+
+    Args:
+        x: (rows of this rank, ...) tensor.
+        counts: rows of every rank, as :func:`row_counts` gives them.
+    """
+    return x if len(counts) == 1 else _GatherRows.apply(x, counts)
+
+
+def loss_scale(rows: int, device: torch.device) -> float:
+    """Weight of this rank's mean so that the average over ranks is the mean over all their samples."""
+    counts = row_counts(rows, device)
+    return len(counts) * rows / max(1, sum(counts))
+
+
+class _GatherRows(torch.autograd.Function):
+
+    @staticmethod
+    def forward(ctx, x, counts):
+        ctx.counts = counts
+        padded = x.new_zeros((max(counts), *x.shape[1:]))
+        padded[:len(x)] = x
+        parts = [torch.empty_like(padded) for _ in counts]
+        dist.all_gather(parts, padded)
+        gathered = torch.cat([part[:count] for part, count in zip(parts, counts)])
+        if not x.is_floating_point():
+            ctx.mark_non_differentiable(gathered)
+        return gathered
+
+    @staticmethod
+    def backward(ctx, grad):
+        grad = grad.contiguous()
+        dist.all_reduce(grad)  # every rank's loss may depend on this rank's rows
+        rank = dist.get_rank()
+        start = sum(ctx.counts[:rank])
+        return grad[start:start + ctx.counts[rank]], None
