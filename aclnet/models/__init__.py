@@ -1,0 +1,9 @@
+"""A tensor's way: recognizer → backbone → head → losses."""
+
+from aclnet import compat  # noqa: F401  before anything imports mmcv
+from aclnet.models.backbones import DynamicGCN
+from aclnet.models.builder import build_model
+from aclnet.models.heads import AffinityHead
+from aclnet.models.recognizers import SkeletonRecognizer
+
+__all__ = ['AffinityHead', 'DynamicGCN', 'SkeletonRecognizer', 'build_model']

@@ -1,0 +1,164 @@
+"""L_inter: classes that the network confuses form superclasses, and the contrast inside them is sharpened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from aclnet.errors import ACLNetError
+from aclnet.models.losses.state import ContrastiveTerm
+from aclnet.registry import LOSSES
+
+__all__ = ['InterClassAffinityLoss']
+
+_EPS = 1e-12  # added to norms
+
+
+@LOSSES.register_module()
+class InterClassAffinityLoss(ContrastiveTerm):
+    """Contrast a sample with the prototypes of its class's superclass, at a temperature by the superclass's size.
+
+    In training mode every batch moves the prototypes of the classes that it classifies correctly; from ``start_epoch``
+    on it counts confusions. After ``start_epoch`` superclasses are rebuilt from the counts at each epoch's first batch,
+    and the term is active. In eval mode the same value is computed and nothing is kept.
+
+    Args:
+        num_classes: number of classes.
+        in_channels: size of the graph embedding, V·V.
+        embed_channels: size of the projection ``cl_fc``.
+        momentum: share of the old prototype that is kept.
+        start_epoch: last epoch (from 1) without the term, and the first that counts confusions.
+        num_neighbors: classes that a class is most confused with.
+        min_overlap: two classes with more common neighbours than this share a superclass.
+        temperatures: (largest size, temperature) in rising order of size; a size of None has no limit.
+        sync_memory: whether ranks share prototypes and counts, as one rank with all their samples would have them.
+
+    Shapes: prototypes (classes, embed) float, confusion (classes, classes) int64, superclasses (classes, classes) bool.
+    Raises ``ACLNetError`` where ``temperatures`` is not such a table or a number is out of range.
+    Source: arXiv 2601.16694.
+
+    Example:
+        >>> loss = InterClassAffinityLoss(num_classes=60, in_channels=625)
+        >>> loss.set_epoch(1)
+        >>> loss(torch.randn(16, 625), torch.randn(16, 60), torch.randint(60, (16,)))
+        tensor(0.)
+    """
+
+    def __init__(self, num_classes: int, in_channels: int, embed_channels: int = 256, momentum: float = 0.9,
+                 start_epoch: int = 30, num_neighbors: int = 10, min_overlap: int = 4,
+                 temperatures: Sequence[tuple[int | None, float]] = ((10, 0.1), (20, 0.5), (None, 1.0)),
+                 sync_memory: bool = True) -> None:
+        super().__init__(in_channels, embed_channels, sync_memory)
+        if num_classes < 1 or num_neighbors < 1 or not 0 <= momentum <= 1:
+            raise ACLNetError('InterClassAffinityLoss needs num_classes ≥ 1, num_neighbors ≥ 1 and momentum in [0, 1], '
+                              f'got {num_classes}, {num_neighbors} and {momentum}')
+        self.num_classes = num_classes
+        self.momentum = momentum
+        self.start_epoch = start_epoch
+        self.num_neighbors = min(num_neighbors, num_classes)
+        self.min_overlap = min_overlap
+        limits, values = _temperature_table(temperatures)
+        self.register_buffer('_size_limits', limits, persistent=False)
+        self.register_buffer('_temperatures', values, persistent=False)
+        self.register_buffer('prototypes', torch.randn(num_classes, embed_channels))
+        self.register_buffer('confusion', torch.zeros(num_classes, num_classes, dtype=torch.int64))
+        self.register_buffer('superclass_mask', torch.zeros(num_classes, num_classes, dtype=torch.bool))
+        self.register_buffer('superclass_epoch', torch.zeros((), dtype=torch.int64))
+        self.epoch = 1
+        self._built_in = 0  # superclass_epoch, where reading it needs no synchronisation with a GPU
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch (from 1) the next batches belong to; saying it again changes nothing."""
+        self.epoch = int(epoch)
+
+    def read_buffers(self) -> None:
+        self._built_in = int(self.superclass_epoch)
+
+    @property
+    def superclasses(self) -> Tensor | None:
+        """(classes, classes) bool, row i the members of class i's superclass; None before they were first built."""
+        return self.superclass_mask if self._built_in else None
+
+    def forward(self, features: Tensor, cls_score: Tensor, label: Tensor) -> Tensor:
+        """Mean of the term over this rank's samples.
+
+        Args:
+            features: (n, in_channels) graph embeddings.
+            cls_score: (n, classes) logits; no gradient flows into them.
+            label: (n,) or (n, 1) class indices.
+
+        Returns:
+            A scalar; a constant 0, without a gradient, up to and including ``start_epoch``.
+        """
+        label = label.reshape(-1)
+        embedding = self.project(features)
+        predicted = cls_score.detach().argmax(1)
+        first, (every, labels, guesses) = self.gather(embedding, label, predicted)
+        if self.training and self.epoch >= self.start_epoch:
+            self._count_confusions(labels, guesses)
+        prototypes = self._moved_prototypes(every, labels, guesses)
+        if self.training:
+            self.prototypes.copy_(prototypes.detach())
+        if self.epoch <= self.start_epoch:
+            return embedding.new_zeros(())
+        if self.training and self._built_in != self.epoch:
+            self._rebuild_superclasses()
+        if not self._built_in or not len(label):
+            return embedding.new_zeros(())
+        return self._contrast(embedding, label, prototypes)
+
+    def _count_confusions(self, label: Tensor, predicted: Tensor) -> None:
+        wrong = (predicted != label).to(torch.int64)
+        met = torch.zeros(self.num_classes, dtype=torch.int64, device=label.device).index_add_(
+            0, label, torch.ones_like(label))
+        flat = self.confusion.view(-1)
+        flat.index_add_(0, label * self.num_classes + predicted, wrong)
+        # a class counts its intruders once for every sample of its own in the batch
+        flat.index_add_(0, predicted * self.num_classes + label, wrong * met[predicted])
+
+    def _moved_prototypes(self, embedding: Tensor, label: Tensor, predicted: Tensor) -> Tensor:
+        classes = torch.arange(self.num_classes, device=label.device)
+        members = ((classes[:, None] == label) & (predicted == label)).to(embedding.dtype)  # (classes, n)
+        count = members.sum(1, keepdim=True)
+        mean = members @ embedding / count.clamp(min=1)
+        old = self.prototypes
+        return torch.where(count > 0, self.momentum * old + (1 - self.momentum) * mean, old)
+
+    def _rebuild_superclasses(self) -> None:
+        nearest = self.confusion.sort(dim=1, descending=True, stable=True).indices[:, :self.num_neighbors]
+        neighbours = torch.zeros_like(self.superclass_mask).scatter_(1, nearest, True)
+        shared = neighbours.float() @ neighbours.float().T
+        alike = (shared > self.min_overlap).fill_diagonal_(False)
+        self.superclass_mask.copy_(neighbours | alike)
+        self.superclass_epoch.fill_(self.epoch)
+        self._built_in = self.epoch
+
+    def _contrast(self, embedding: Tensor, label: Tensor, prototypes: Tensor) -> Tensor:
+        members = self.superclass_mask[label]  # (n, classes)
+        size = members.sum(1)
+        temperature = self._temperatures[torch.bucketize(size, self._size_limits)]
+        cosine = _unit(embedding) @ _unit(prototypes).T
+        logits = cosine / temperature[:, None]
+        own = logits.gather(1, label[:, None])
+        # the class itself heads the list, and stands in it again where its superclass holds it
+        listed = torch.cat([own, logits.masked_fill(~members, float('-inf'))], 1)
+        return (listed.logsumexp(1) - own[:, 0]).mean()
+
+
+def _unit(x: Tensor) -> Tensor:
+    return x / (x.norm(dim=1, keepdim=True) + _EPS)
+
+
+def _temperature_table(rows: Sequence[tuple[int | None, float]]) -> tuple[Tensor, Tensor]:
+    """Upper limits of all rows but the last, and the temperatures of all rows."""
+    try:
+        limits, values = [row[0] for row in rows], [float(row[1]) for row in rows]
+        good = limits[-1] is None and all(value > 0 for value in values) and sorted(limits[:-1]) == limits[:-1]
+    except (TypeError, ValueError, IndexError):
+        good = False
+    if not good:
+        raise ACLNetError('temperatures must be rows (largest size, temperature > 0) of rising size, the last with size '
+                          f'None, such as ((10, 0.1), (20, 0.5), (None, 1.0)); got {rows!r}')
+    return torch.tensor(limits[:-1], dtype=torch.int64), torch.tensor(values, dtype=torch.float32)

@@ -1,0 +1,5 @@
+"""Recognizers: from a batch of clips to losses or scores."""
+
+from aclnet.models.recognizers.skeleton_recognizer import SkeletonRecognizer
+
+__all__ = ['SkeletonRecognizer']
