@@ -1,0 +1,10 @@
+"""What joins data sets, models and engine: train, test, infer."""
+
+from aclnet import compat  # noqa: F401  before anything imports mmcv
+from aclnet.apis.config import load_config
+from aclnet.apis.inference import inference_recognizer, init_recognizer, optimize_for_inference
+from aclnet.apis.test import evaluate_checkpoint
+from aclnet.apis.train import train_model
+
+__all__ = ['evaluate_checkpoint', 'inference_recognizer', 'init_recognizer', 'load_config', 'optimize_for_inference',
+           'train_model']

@@ -1,0 +1,127 @@
+"""What the commands tools/train.py and tools/test.py do with their options."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch
+from mmcv import Config, DictAction
+from mmcv.utils import get_logger
+
+import aclnet
+from aclnet import distributed
+from aclnet.apis.config import load_config
+from aclnet.apis.data import build_subset
+from aclnet.apis.test import evaluate_checkpoint
+from aclnet.apis.train import set_random_seed, train_model
+from aclnet.engine.checkpoint import load_checkpoint
+from aclnet.errors import ACLNetError
+from aclnet.files import atomic_write
+from aclnet.models import build_model
+
+__all__ = ['parse_options', 'test', 'train']
+
+
+def parse_options(words: list[str]) -> dict[str, Any]:
+    """``['optimizer.lr=0.1', 'a=[1,2]']`` → dict, with mmcv's reading of values."""
+    options = {}
+    for word in words:
+        key, sign, value = word.partition('=')
+        if not sign or not key:
+            raise ACLNetError(f"--cfg-options takes KEY=VALUE pairs such as optimizer.lr=0.1, got '{word}'")
+        options[key] = DictAction._parse_iterable(value)
+    return options
+
+
+def train(args: argparse.Namespace) -> dict:
+    """Train as tools/train.py's options say; see there. Returns the metrics of the final tests."""
+    cfg = load_config(args.config, parse_options(args.cfg_options))
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    if args.resume_from is not None:
+        cfg.resume_from = args.resume_from
+    if args.no_auto_resume:
+        cfg.auto_resume = False
+    distributed.init(args.launcher, **{k: v for k, v in cfg.dist_params.items() if k == 'backend'})
+    try:
+        return _train(args, cfg)
+    finally:
+        distributed.close()
+
+
+def _train(args: argparse.Namespace, cfg: Config) -> dict:
+    rank, world = distributed.get_dist_info()
+    _make_folder(cfg.work_dir)
+    timestamp = distributed.broadcast_object(time.strftime('%Y%m%d_%H%M%S'))
+    logger = get_logger('aclnet', os.path.join(cfg.work_dir, f'{timestamp}.log'), cfg.log_level)
+    cfg.seed = distributed.broadcast_object(_seed(args, cfg))
+    set_random_seed(cfg.seed, args.deterministic)
+    if rank == 0:
+        with atomic_write(os.path.join(cfg.work_dir, os.path.basename(args.config)), 'w') as stream:
+            stream.write(cfg.pretty_text)
+    logger.info('aclnet %s, torch %s, mmcv %s, numpy %s; %d process%s on %s; seed %d%s', aclnet.__version__,
+                torch.__version__, mmcv.__version__, np.__version__, world, '' if world == 1 else 'es',
+                _device_name(), cfg.seed, ', deterministic' if args.deterministic else '')
+    logger.info('config:\n%s', cfg.pretty_text)
+    model = build_model(cfg.model)
+    datasets = [build_subset(cfg, mode) for mode, _ in cfg.workflow]
+    logger.info('training set: %d samples; %.2f million parameters', len(datasets[0]),
+                sum(p.numel() for p in model.parameters()) / 1e6)
+    meta = dict(config=cfg.pretty_text, exp_name=os.path.basename(args.config), seed=cfg.seed, world_size=world)
+    return train_model(model, datasets, cfg, validate=args.validate,
+                       test=dict(test_last=args.test_last, test_best=args.test_best), timestamp=timestamp, meta=meta,
+                       compile=args.compile, amp=args.amp or cfg.get('amp'))
+
+
+def test(args: argparse.Namespace) -> dict[str, float]:
+    """Score as tools/test.py's options say; see there. Returns the metrics."""
+    cfg = load_config(args.config, parse_options(args.cfg_options))
+    if args.average_clips is not None:
+        cfg.model.test_cfg = {**(cfg.model.get('test_cfg') or {}), 'average_clips': args.average_clips}
+    checkpoint = args.checkpoint or os.path.join(cfg.work_dir, 'latest.pth')
+    out = args.out or os.path.join(cfg.work_dir, 'result.pkl')
+    if not out.endswith(('.pkl', '.json', '.yaml', '.yml')):
+        raise ACLNetError(f'--out takes a name that ends in .pkl, .json or .yaml, got {out}')
+    distributed.init(args.launcher, **{k: v for k, v in cfg.dist_params.items() if k == 'backend'})
+    try:
+        values = evaluate_checkpoint(cfg, checkpoint, out, args.eval, args.compile, args.amp)
+        if distributed.get_dist_info()[0] == 0:
+            print(f'{out}: scores of data.test by {checkpoint}')
+            for name, value in values.items():
+                print(f'{name}: {value:.4f}')
+        return values
+    finally:
+        distributed.close()
+
+
+def _seed(args: argparse.Namespace, cfg: Config) -> int:
+    """The seed that was asked for, or the one of the training that is resumed, or a drawn one."""
+    if args.seed is not None:
+        return args.seed
+    if cfg.get('seed') is not None:
+        return cfg.seed
+    latest = cfg.resume_from or os.path.join(cfg.work_dir, 'latest.pth')
+    if (cfg.resume_from or cfg.auto_resume) and os.path.exists(latest) and distributed.get_dist_info()[0] == 0:
+        seed = load_checkpoint(latest)['meta'].get('seed')
+        if seed is not None:
+            return int(seed)
+    return int(np.random.default_rng().integers(2 ** 31))
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise ACLNetError(f'work_dir {path} cannot be made: {error.strerror}; choose another with --work-dir') from None
+    if not os.access(path, os.W_OK):
+        raise ACLNetError(f'work_dir {path} cannot be written; choose another with --work-dir')
+
+
+def _device_name() -> str:
+    device = distributed.local_device()
+    return torch.cuda.get_device_name(device) if device.type == 'cuda' else f'CPU ({torch.get_num_threads()} threads)'

@@ -1,0 +1,76 @@
+"""Reading configs, with a sentence for whatever is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from typing import Any
+
+from mmcv import Config
+
+from aclnet.errors import ACLNetError, nearest
+
+__all__ = ['load_config', 'required']
+
+_DEFAULTS = dict(
+    load_from=None, resume_from=None, auto_resume=True, workflow=[('train', 1)], custom_hooks=None, log_level='INFO',
+    cudnn_benchmark=False, find_unused_parameters=True, optimizer_config=dict(grad_clip=None), momentum_config=None,
+    checkpoint_config=dict(interval=1), evaluation=dict(interval=1, metrics=['top_k_accuracy']),
+    log_config=dict(interval=100, hooks=[dict(type='TextLoggerHook')]), dist_params=dict(backend=None))
+_REQUIRED = ('model', 'data')
+KNOWN_KEYS = (*_DEFAULTS, *_REQUIRED, 'optimizer', 'lr_config', 'total_epochs', 'work_dir', 'seed', 'amp')
+_SUBSETS = ('train', 'val', 'test')
+
+
+def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
+    """Read a config file, apply ``--cfg-options`` and fill in defaults.
+
+    Args:
+        path: the file.
+        options: dotted key → value.
+
+    Raises:
+        ACLNetError: no such file, an error in it or in a ``_base_``, a misspelt or missing key.
+    """
+    if not os.path.isfile(path):
+        kind = 'is a folder' if os.path.isdir(path) else 'does not exist'
+        raise ACLNetError(f'config {path} {kind}; the ready ones are configs/DATASET/STREAM.py')
+    try:
+        cfg = Config.fromfile(path)
+    except SyntaxError as error:
+        raise ACLNetError(f'config {path} is not valid Python, line {error.lineno}: {error.msg}') from None
+    except FileNotFoundError as error:
+        raise ACLNetError(f"config {path} names a _base_ that does not exist: {str(error).replace(chr(34), '')}") from None
+    except Exception as error:  # whatever the file's own code raises
+        raise ACLNetError(f'config {path} cannot be read: {type(error).__name__}: {error}') from None
+    _check_spelling(list(cfg), KNOWN_KEYS, f'config {path}')
+    if options:
+        _check_spelling([key.split('.')[0] for key in options], [*KNOWN_KEYS, *cfg], '--cfg-options')
+        try:
+            cfg.merge_from_dict(options)
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise ACLNetError(f'--cfg-options {options} does not fit config {path}: {error}') from None
+    for key in _REQUIRED:
+        required(cfg, key)
+    for key, value in _DEFAULTS.items():
+        cfg.setdefault(key, value)
+    if not isinstance(cfg.data, dict):
+        raise ACLNetError(f"config {path}: 'data' must be a dict, got {cfg.data!r}")
+    _check_spelling(list(cfg.data), (*_SUBSETS, *(f'{name}_dataloader' for name in _SUBSETS), 'videos_per_gpu',
+                                     'workers_per_gpu', 'persistent_workers'), f"'data' of config {path}")
+    cfg.setdefault('work_dir', os.path.join('./work_dirs', os.path.splitext(os.path.basename(path))[0]))
+    return cfg
+
+
+def required(cfg: Config, key: str) -> Any:
+    """``cfg[key]``; raises ``ACLNetError`` if the config lacks it."""
+    if key not in cfg:
+        raise ACLNetError(f"config {cfg.filename} lacks '{key}'")
+    return cfg[key]
+
+
+def _check_spelling(keys: list[str], known: tuple[str, ...] | list[str], where: str) -> None:
+    """Any name may stand in a config, but one that is nearly a key that is read is a typo."""
+    for key in keys:
+        if key not in known and difflib.get_close_matches(key, known, n=1, cutoff=0.85):
+            raise ACLNetError(f"{where} has the key '{key}'{nearest(key, known)}")

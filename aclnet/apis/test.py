@@ -1,0 +1,67 @@
+"""Scoring a data set with a checkpoint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmcv import Config
+
+from aclnet import distributed
+from aclnet.apis.data import build_loader, build_subset
+from aclnet.apis.inference import optimize_for_inference
+from aclnet.engine import BatchProcessor, collect_scores, load_checkpoint, load_weights
+from aclnet.evaluation import evaluate, save_scores
+from aclnet.models import build_model
+
+__all__ = ['evaluate_checkpoint', 'metric_options']
+
+
+def metric_options(cfg: Config) -> dict:
+    """The part of ``evaluation`` that says what to measure: metrics, topk and their options."""
+    keys = ('metrics', 'topk', 'metric_options')
+    return {key: cfg.evaluation[key] for key in keys if cfg.evaluation.get(key) is not None}
+
+
+def evaluate_checkpoint(cfg: Config, checkpoint: str, out: str | None = None, metrics: Sequence[str] | None = None,
+                        compile: bool = False, amp: str | None = None, title: str = 'test') -> dict[str, float]:
+    """Score the test set of a config with all ranks.
+
+    Args:
+        cfg: from ``load_config``.
+        checkpoint: file or address of the weights.
+        out: score file to write (.pkl, .json, .yaml), with its side file of identifiers and labels; None writes none.
+        metrics: what to measure; None takes the config's ``evaluation.metrics``.
+        compile: run the model through torch.compile.
+        amp: 'bf16' or 'fp16' autocast.
+        title: label of the progress bar.
+
+    Returns:
+        metric → value, the same on every rank.
+
+    Raises:
+        ACLNetError: data or checkpoint cannot be read or don't fit.
+    """
+    device = distributed.local_device()
+    torch.backends.cudnn.benchmark = bool(cfg.cudnn_benchmark)
+    dataset = build_subset(cfg, 'test')
+    model = build_model(cfg.model)
+    load_weights(model, load_checkpoint(checkpoint), checkpoint)
+    model = optimize_for_inference(model).to(device)
+    if compile:
+        model.compile()
+    loader = build_loader(cfg, 'test', dataset, seed=cfg.get('seed') or 0)
+    scores = collect_scores(model, loader, BatchProcessor(device, amp), title=title)
+    if cfg.model.get('test_cfg', {}).get('average_clips', 'prob') is None:
+        averaged = np.stack(scores).mean(1)  # metrics of clips that are kept apart: of their mean
+    else:
+        averaged = np.stack(scores)
+    options = metric_options(cfg)
+    values = evaluate(averaged, dataset.labels, **{**options, **({'metrics': list(metrics)} if metrics else {})})
+    if out is not None and distributed.get_dist_info()[0] == 0:
+        save_scores(out, scores, dict(identifiers=list(dataset.identifiers), labels=np.asarray(dataset.labels).tolist(),
+                                      config=os.fspath(cfg.filename), checkpoint=checkpoint))
+    distributed.barrier()
+    return dict(values)

@@ -1,0 +1,176 @@
+"""Training by a config."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import random
+from functools import partial
+
+import numpy as np
+import torch
+from mmcv import Config
+from mmcv.runner import build_optimizer
+from mmcv.utils import get_logger
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import Dataset
+
+from aclnet import distributed
+from aclnet.apis.config import required
+from aclnet.apis.data import build_loader, build_subset
+from aclnet.apis.test import evaluate_checkpoint, metric_options
+from aclnet.engine import AmpOptimizerHook, BatchProcessor, EpochHook, EpochRunner, EvaluationHook
+from aclnet.engine.checkpoint import unwrapped
+from aclnet.errors import ACLNetError
+from aclnet.evaluation import evaluate
+
+__all__ = ['set_random_seed', 'train_model']
+
+_RUN_ORDER = dict(epoch=20, evaluation=45)  # mmcv's checkpoint hook has 50, loggers 90
+
+
+def set_random_seed(seed: int, deterministic: bool = False) -> None:
+    """Seed Python, numpy and torch; ``deterministic`` makes cuDNN and torch choose repeatable algorithms."""
+    random.seed(seed)
+    np.random.seed(seed % 2 ** 32)
+    torch.manual_seed(seed)
+    if deterministic:
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # what cuBLAS asks for
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def train_model(model: nn.Module, dataset: Dataset | list[Dataset], cfg: Config, validate: bool = False,
+                test: dict | None = None, timestamp: str | None = None, meta: dict | None = None,
+                compile: bool = False, amp: str | None = None) -> dict[str, dict[str, float]]:
+    """Train a model as the config says.
+
+    Args:
+        model: from ``build_model``.
+        dataset: the training set, or one data set for each entry of the workflow.
+        cfg: from ``load_config``; reads data, optimizer, optimizer_config, lr_config, total_epochs, checkpoint_config,
+            evaluation, log_config, work_dir, seed, load_from, resume_from, workflow, custom_hooks, ...
+        validate: score ``data.val`` every ``evaluation.interval`` epochs and keep the best checkpoint.
+        test: dict(test_last=False, test_best=False): score ``data.test`` with the last and the best checkpoint.
+        timestamp: names the log files.
+        meta: goes into checkpoints.
+        compile: run the model through torch.compile.
+        amp: 'bf16' or 'fp16'.
+
+    Returns:
+        metrics of the tests that were asked for, by 'last' and 'best'.
+
+    Raises:
+        ACLNetError: something in config, data or checkpoints is wrong.
+    """
+    device = distributed.local_device()
+    logger = get_logger('aclnet', log_level=cfg.log_level)
+    torch.backends.cudnn.benchmark = bool(cfg.cudnn_benchmark) and not torch.are_deterministic_algorithms_enabled()
+    seed = cfg.get('seed') or 0
+    datasets = dataset if isinstance(dataset, (list, tuple)) else [dataset]
+    workflow = [tuple(step) for step in cfg.workflow]
+    loaders = [build_loader(cfg, mode, data, seed, shuffle=mode == 'train')
+               for data, (mode, _) in zip(datasets, workflow)]
+    if len(loaders) != len(workflow):
+        raise ACLNetError(f'workflow {workflow} needs {len(workflow)} data sets, got {len(datasets)}')
+    _check_length(loaders[0], cfg)
+    model = model.to(device)
+    if compile:
+        model.compile()
+    processor = BatchProcessor(device, amp)
+    runner = EpochRunner(_parallel(model, cfg, device), processor, optimizer=_optimizer(model, cfg),
+                         work_dir=cfg.work_dir, logger=logger, meta={'seed': seed, **(meta or {})},
+                         max_epochs=required(cfg, 'total_epochs'))
+    runner.timestamp = timestamp or runner.timestamp
+    _register_hooks(runner, cfg, amp)
+    if validate:
+        runner.register_hook(_evaluation_hook(cfg, seed, processor), priority=_RUN_ORDER['evaluation'])
+    _start_from(runner, cfg, logger)
+    for part in unwrapped(runner.model).modules():  # one start for all ranks, drawn prototypes included
+        distributed.broadcast_buffers(part)
+    runner.run(loaders, workflow)
+    return _final_tests(runner, cfg, test or {}, logger, compile, amp)
+
+
+def _check_length(loader, cfg: Config) -> None:
+    if not len(loader):
+        raise ACLNetError(f'the training set has {len(loader.dataset)} samples, fewer than one batch of '
+                          f'{cfg.data.get("videos_per_gpu", 16)} while drop_last is on; lower data.videos_per_gpu')
+
+
+def _parallel(model: nn.Module, cfg: Config, device: torch.device) -> nn.Module:
+    if distributed.get_dist_info()[1] == 1:
+        return model
+    # a contrastive term that is still 0 leaves its projection without gradient, which DDP must expect
+    return DistributedDataParallel(model, device_ids=[device.index] if device.type == 'cuda' else None,
+                                   broadcast_buffers=False,
+                                   find_unused_parameters=cfg.get('find_unused_parameters', True))
+
+
+def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:
+    try:
+        return build_optimizer(model, copy.deepcopy(required(cfg, 'optimizer')))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ACLNetError(f'optimizer {dict(cfg.optimizer)} of the config cannot be built: {error}') from None
+
+
+def _register_hooks(runner: EpochRunner, cfg: Config, amp: str | None) -> None:
+    optimizer_config = copy.deepcopy(cfg.optimizer_config)
+    if amp == 'fp16':
+        optimizer_config = AmpOptimizerHook(**{k: v for k, v in optimizer_config.items() if k != 'type'})
+    try:
+        runner.register_training_hooks(copy.deepcopy(required(cfg, 'lr_config')), optimizer_config,
+                                       copy.deepcopy(cfg.checkpoint_config), copy.deepcopy(cfg.log_config),
+                                       copy.deepcopy(cfg.momentum_config),
+                                       custom_hooks_config=copy.deepcopy(cfg.custom_hooks))
+    except (KeyError, TypeError, ValueError, AssertionError, ImportError) as error:
+        raise ACLNetError('a hook of the config (lr_config, optimizer_config, checkpoint_config, log_config or '
+                          f'custom_hooks) cannot be built: {error}') from None
+    runner.register_hook(EpochHook(), priority=_RUN_ORDER['epoch'])
+
+
+def _evaluation_hook(cfg: Config, seed: int, processor: BatchProcessor) -> EvaluationHook:
+    dataset = build_subset(cfg, 'val')
+    loader = build_loader(cfg, 'val', dataset, seed)
+    options = metric_options(cfg)
+    schedule = {key: value for key, value in cfg.evaluation.items() if key not in options}
+    try:
+        return EvaluationHook(loader, partial(evaluate, labels=dataset.labels, **options), processor, **schedule)
+    except (TypeError, ValueError, KeyError, AssertionError) as error:
+        raise ACLNetError(f'evaluation {dict(cfg.evaluation)} of the config is wrong: {error}') from None
+
+
+def _start_from(runner: EpochRunner, cfg: Config, logger: logging.Logger) -> None:
+    """Resume, by order or because work_dir holds a checkpoint; else load weights to start from."""
+    resume_from = cfg.resume_from
+    latest = os.path.join(cfg.work_dir, 'latest.pth')
+    if resume_from is None and cfg.auto_resume and os.path.exists(latest):
+        logger.info('%s exists: going on from there (--no-auto-resume starts anew)', latest)
+        resume_from = latest
+    if resume_from is not None:
+        runner.resume(resume_from)
+    elif cfg.load_from is not None:
+        runner.load_checkpoint(cfg.load_from)
+
+
+def _final_tests(runner: EpochRunner, cfg: Config, test: dict, logger: logging.Logger, compile: bool,
+                 amp: str | None) -> dict[str, dict[str, float]]:
+    found = {}
+    if test.get('test_last'):
+        found['last'] = os.path.join(cfg.work_dir, 'latest.pth')
+    if test.get('test_best'):
+        best = distributed.broadcast_object((runner.meta.get('hook_msgs') or {}).get('best_ckpt'))
+        if best is None:
+            logger.warning('--test-best: no validation was run, so there is no best checkpoint (add --validate)')
+        else:
+            found['best'] = os.path.join(cfg.work_dir, os.path.basename(best))
+    results = {}
+    for name, checkpoint in found.items():
+        out = os.path.join(cfg.work_dir, f'{name}_pred.pkl')
+        results[name] = evaluate_checkpoint(cfg, checkpoint, out, compile=compile, amp=amp, title=f'testing {name}')
+        values = ', '.join(f'{key} {value:.4f}' for key, value in results[name].items())
+        logger.info('test of the %s checkpoint (%s): %s; scores in %s', name, os.path.basename(checkpoint), values, out)
+    return results

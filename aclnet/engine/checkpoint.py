@@ -1,0 +1,179 @@
+"""Checkpoints: reading them without trusting them, and writing them whole."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import aclnet
+from aclnet import distributed
+from aclnet.errors import ACLNetError
+from aclnet.files import atomic_write
+
+__all__ = ['fetch', 'load_checkpoint', 'load_weights', 'save_checkpoint', 'unwrapped']
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside DistributedDataParallel, or the model itself."""
+    return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
+
+
+def _forged(module: str):
+    """numpy's scalar constructor under the module name that a pickle of numpy 1 or 2 gives it."""
+    home = np._core if hasattr(np, '_core') else np.core
+
+    def scalar(*args):
+        return home.multiarray.scalar(*args)
+
+    scalar.__module__, scalar.__qualname__ = module, 'scalar'
+    return scalar
+
+
+def _allow_numpy_scalars() -> None:
+    """mmcv writes numpy scalars into a checkpoint's meta; these few types carry data only."""
+    import _codecs
+    numbers = [np.dtype(code) for code in ('b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8')]
+    torch.serialization.add_safe_globals([
+        _forged('numpy.core.multiarray'), _forged('numpy._core.multiarray'), np.dtype, *{type(n) for n in numbers},
+        _codecs.encode])
+
+
+_allow_numpy_scalars()
+
+
+def fetch(path: str) -> str:
+    """A local path for ``path``; an http(s) address is downloaded once into torch's hub cache.
+
+    Raises:
+        ACLNetError: the download failed.
+    """
+    if not path.startswith(('http://', 'https://')):
+        return path
+    name = f'{hashlib.sha256(path.encode()).hexdigest()[:8]}_{os.path.basename(path.split("?")[0]) or "checkpoint.pth"}'
+    target = os.path.join(torch.hub.get_dir(), 'checkpoints', name)
+    failure = None
+    if distributed.get_dist_info()[0] == 0 and not os.path.exists(target):
+        try:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            torch.hub.download_url_to_file(path, target)  # writes to a temporary name first
+        except Exception as error:  # urllib, socket and OS errors alike
+            failure = f'{path} could not be downloaded: {error}'
+    failure = distributed.broadcast_object(failure)
+    if failure:
+        raise ACLNetError(failure)
+    return target
+
+
+def load_checkpoint(path: str, map_location: str | torch.device = 'cpu') -> dict[str, Any]:
+    """Read a checkpoint file or address; tensors, plain containers and numpy scalars only.
+
+    Returns:
+        mmcv's dict(meta, state_dict, optimizer); a file that is a bare state dict becomes dict(meta={}, state_dict).
+
+    Raises:
+        ACLNetError: it is missing, damaged, a folder, no checkpoint, or holds objects that would run code.
+    """
+    local = fetch(str(path))
+    if os.path.isdir(local):
+        raise ACLNetError(f'checkpoint {path} is a folder; name a file in it, such as {os.path.join(path, "latest.pth")}')
+    if not os.path.exists(local):
+        raise ACLNetError(f'checkpoint {path} does not exist')
+    try:
+        content = torch.load(local, map_location=map_location, weights_only=True)
+    except OSError as error:
+        raise ACLNetError(f'checkpoint {path} cannot be read: {error}') from None
+    except Exception as error:  # damaged zip archives and pickles raise many kinds
+        raise ACLNetError(f'checkpoint {path} was not loaded: it is damaged, or holds more than tensors and plain data '
+                          f'({str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__})') from None
+    if isinstance(content, dict) and content and all(isinstance(value, Tensor) for value in content.values()):
+        content = dict(state_dict=content)
+    if not isinstance(content, dict) or not isinstance(content.get('state_dict'), dict):
+        raise ACLNetError(f"checkpoint {path} has no 'state_dict'")
+    content.setdefault('meta', {})
+    content['state_dict'] = {key.removeprefix('module.').replace('_orig_mod.', ''): value
+                             for key, value in content['state_dict'].items()}
+    return content
+
+
+def save_checkpoint(model: nn.Module, path: str, optimizer: torch.optim.Optimizer | None = None,
+                    meta: dict | None = None) -> None:
+    """Write mmcv's dict(meta, state_dict, optimizer) to ``path``, whole or not at all."""
+    content = dict(meta=dict(meta or {}, aclnet_version=aclnet.__version__, time=time.asctime()),
+                   state_dict={key: value.detach().cpu() for key, value in unwrapped(model).state_dict().items()})
+    if optimizer is not None:
+        content['optimizer'] = optimizer.state_dict()
+    with atomic_write(path) as stream:
+        torch.save(content, stream)
+
+
+def load_weights(model: nn.Module, checkpoint: dict, where: str, logger: logging.Logger | None = None,
+                 purpose: str = 'test') -> None:
+    """Load a checkpoint's weights into ``model``.
+
+    Keys that the model declares as ``training_state`` (prefixes) may be absent or of other sizes, unless training
+    resumes. Keys that it declares as ``class_specific`` may have other sizes when fine-tuning.
+
+    Args:
+        model: the bare model.
+        checkpoint: as :func:`load_checkpoint` gives it.
+        where: its path, for messages.
+        logger: says what was left out.
+        purpose: 'test', 'finetune' (``load_from``) or 'resume'.
+
+    Raises:
+        ACLNetError: the weights don't fit; says which, and what the model expects.
+    """
+    own, given = model.state_dict(), dict(checkpoint['state_dict'])
+    training_state = tuple(getattr(model, 'training_state', ()))
+    class_specific = tuple(getattr(model, 'class_specific', ()))
+    other_size = {key for key in given if key in own and given[key].shape != own[key].shape}
+    missing = [key for key in own if key not in given]
+    unknown = [key for key in given if key not in own]
+    parameters = {name for name, _ in model.named_parameters()}
+    notes = []
+    if purpose != 'resume' and training_state:
+        dropped = {key for key in other_size if key.startswith(training_state)}
+        other_size -= dropped
+        absent = [key for key in missing if key.startswith(training_state)]
+        missing = [key for key in missing if key not in absent]
+        if purpose == 'finetune' and dropped | set(absent):
+            notes.append('the state of the contrastive terms starts anew: ' + _list(sorted(dropped | set(absent))))
+        for key in dropped:
+            del given[key]
+    if purpose == 'finetune':
+        renewed = sorted(key for key in other_size if key.startswith(class_specific)) if class_specific else []
+        for key in renewed:
+            notes.append(f'{key} starts anew: {tuple(given[key].shape)} in the checkpoint, '
+                         f'{tuple(own[key].shape)} here')
+            del given[key]
+        other_size -= set(renewed)
+    problems = [f'{_list(sorted(other_size))} of another size ({_sizes(sorted(other_size)[0], given, own)})'] \
+        if other_size else []
+    lacking = [key for key in missing if key in parameters]
+    if lacking:
+        problems.append(f'it lacks {_list(lacking)}')
+    if problems and unknown:
+        problems.append(f'it has {_list(unknown)}, which the model has not')
+    if problems:
+        raise ACLNetError(f'checkpoint {where} does not fit the model of this config: {"; ".join(problems)}')
+    model.load_state_dict(given, strict=False)
+    off = [key for key in unknown if not (training_state and key.startswith(training_state))]
+    if off:
+        notes.append(f'not used: {_list(off)}')
+    for note in notes if logger is not None else ():
+        logger.info('%s: %s', where, note)
+
+
+def _list(keys: list[str]) -> str:
+    return ', '.join(keys[:3]) + (f' and {len(keys) - 3} more' if len(keys) > 3 else '')
+
+
+def _sizes(key: str, given: dict, own: dict) -> str:
+    return f'{key} is {tuple(given[key].shape)} there and {tuple(own[key].shape)} here'

@@ -1,0 +1,37 @@
+"""The optimizer's step under automatic mixed precision."""
+
+from __future__ import annotations
+
+import torch
+from mmcv.runner import HOOKS, OptimizerHook
+
+__all__ = ['AmpOptimizerHook']
+
+
+@HOOKS.register_module()
+class AmpOptimizerHook(OptimizerHook):
+    """``OptimizerHook`` with a gradient scaler, which float16 needs; bfloat16 does without.
+
+    Args:
+        grad_clip: arguments of ``clip_grad_norm_``, or None.
+        init_scale: the scaler's first factor.
+    """
+
+    def __init__(self, grad_clip: dict | None = None, init_scale: float = 2. ** 16, **kwargs) -> None:
+        super().__init__(grad_clip, **kwargs)
+        self.init_scale = init_scale
+
+    def before_run(self, runner) -> None:
+        device = next(runner.model.parameters()).device.type
+        self.scaler = torch.amp.GradScaler(device, init_scale=self.init_scale)
+
+    def after_train_iter(self, runner) -> None:
+        runner.optimizer.zero_grad()
+        self.scaler.scale(runner.outputs['loss']).backward()
+        if self.grad_clip is not None:
+            self.scaler.unscale_(runner.optimizer)
+            norm = self.clip_grads(runner.model.parameters())
+            if norm is not None:
+                runner.log_buffer.update({'grad_norm': float(norm)}, runner.outputs['num_samples'])
+        self.scaler.step(runner.optimizer)
+        self.scaler.update()

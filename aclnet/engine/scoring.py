@@ -1,0 +1,51 @@
+"""Scores of a whole data set, from all ranks, in its order."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from aclnet import distributed
+from aclnet.engine.batch import BatchProcessor, to_device
+from aclnet.engine.checkpoint import unwrapped
+
+__all__ = ['collect_scores']
+
+
+@torch.no_grad()
+def collect_scores(model: nn.Module, dataloader: DataLoader, processor: BatchProcessor,
+                   title: str | None = None) -> list[np.ndarray]:
+    """Score every sample once; leaves the model in eval mode.
+
+    Args:
+        model: called as ``model(**batch, return_loss=False)`` → array (n, classes).
+        dataloader: this rank's share of the data set, without shuffling; its batch sampler's ``indices(rank)`` are the
+            samples that a rank scores.
+        processor: device and precision.
+        title: label of a progress bar, or None for no bar.
+
+    Returns:
+        one array (classes,) per sample of the data set in its order, the same list on every rank.
+    """
+    rank, world = distributed.get_dist_info()
+    model = unwrapped(model).eval()
+    mine = []
+    hidden = title is None or rank != 0 or not sys.stderr.isatty()
+    with processor.autocast():
+        for batch in tqdm(dataloader, desc=title, disable=hidden, unit='batch', leave=False):
+            batch = to_device(batch, processor.device)
+            batch.pop('label', None)
+            mine.extend(model(**batch, return_loss=False))
+    parts = distributed.gather_objects(mine)
+    if world == 1:
+        return parts[0]
+    scores = [None] * len(dataloader.dataset)
+    for other, part in enumerate(parts):
+        for index, score in zip(dataloader.batch_sampler.indices(other), part):
+            scores[index] = score
+    return scores
