@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aclnet.errors import ACLNetError
-from aclnet.models.losses.state import ContrastiveTerm
+from aclnet.models.losses.state import ContrastiveTerm, full_precision
 from aclnet.registry import LOSSES
 
 __all__ = ['InterClassAffinityLoss']
@@ -59,9 +59,7 @@ class InterClassAffinityLoss(ContrastiveTerm):
         self.start_epoch = start_epoch
         self.num_neighbors = min(num_neighbors, num_classes)
         self.min_overlap = min_overlap
-        limits, values = _temperature_table(temperatures)
-        self.register_buffer('_size_limits', limits, persistent=False)
-        self.register_buffer('_temperatures', values, persistent=False)
+        self.temperatures = _checked(temperatures)
         self.register_buffer('prototypes', torch.randn(num_classes, embed_channels))
         self.register_buffer('confusion', torch.zeros(num_classes, num_classes, dtype=torch.int64))
         self.register_buffer('superclass_mask', torch.zeros(num_classes, num_classes, dtype=torch.bool))
@@ -81,6 +79,7 @@ class InterClassAffinityLoss(ContrastiveTerm):
         """(classes, classes) bool, row i the members of class i's superclass; None before they were first built."""
         return self.superclass_mask if self._built_in else None
 
+    @full_precision
     def forward(self, features: Tensor, cls_score: Tensor, label: Tensor) -> Tensor:
         """Mean of the term over this rank's samples.
 
@@ -93,7 +92,7 @@ class InterClassAffinityLoss(ContrastiveTerm):
             A scalar; a constant 0, without a gradient, up to and including ``start_epoch``.
         """
         label = label.reshape(-1)
-        embedding = self.project(features)
+        embedding = self.cl_fc(features)
         predicted = cls_score.detach().argmax(1)
         first, (every, labels, guesses) = self.gather(embedding, label, predicted)
         if self.training and self.epoch >= self.start_epoch:
@@ -138,7 +137,10 @@ class InterClassAffinityLoss(ContrastiveTerm):
     def _contrast(self, embedding: Tensor, label: Tensor, prototypes: Tensor) -> Tensor:
         members = self.superclass_mask[label]  # (n, classes)
         size = members.sum(1)
-        temperature = self._temperatures[torch.bucketize(size, self._size_limits)]
+        *limited, (_, last) = self.temperatures
+        temperature = embedding.new_full(size.shape, last)
+        for limit, value in reversed(limited):
+            temperature = temperature.masked_fill(size <= limit, value)
         cosine = _unit(embedding) @ _unit(prototypes).T
         logits = cosine / temperature[:, None]
         own = logits.gather(1, label[:, None])
@@ -151,8 +153,8 @@ def _unit(x: Tensor) -> Tensor:
     return x / (x.norm(dim=1, keepdim=True) + _EPS)
 
 
-def _temperature_table(rows: Sequence[tuple[int | None, float]]) -> tuple[Tensor, Tensor]:
-    """Upper limits of all rows but the last, and the temperatures of all rows."""
+def _checked(rows: Sequence[tuple[int | None, float]]) -> tuple[tuple[int | None, float], ...]:
+    """The table of temperatures, or an error that shows what one looks like."""
     try:
         limits, values = [row[0] for row in rows], [float(row[1]) for row in rows]
         good = limits[-1] is None and all(value > 0 for value in values) and sorted(limits[:-1]) == limits[:-1]
@@ -161,4 +163,4 @@ def _temperature_table(rows: Sequence[tuple[int | None, float]]) -> tuple[Tensor
     if not good:
         raise ACLNetError('temperatures must be rows (largest size, temperature > 0) of rising size, the last with size '
                           f'None, such as ((10, 0.1), (20, 0.5), (None, 1.0)); got {rows!r}')
-    return torch.tensor(limits[:-1], dtype=torch.int64), torch.tensor(values, dtype=torch.float32)
+    return tuple(zip(limits, values))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from aclnet.errors import ACLNetError
-from aclnet.models.losses.state import ContrastiveTerm
+from aclnet.models.losses.state import ContrastiveTerm, full_precision
 from aclnet.registry import LOSSES
 
 __all__ = ['IntraClassMarginLoss']
@@ -47,7 +49,7 @@ class IntraClassMarginLoss(ContrastiveTerm):
                               f'got {memory_size} and {temperature}')
         self.memory_size = memory_size
         self.temperature = temperature
-        self.register_buffer('_margin_factor', torch.tensor(-float(margin)).exp(), persistent=False)
+        self.margin = margin
         self.register_buffer('memory', torch.zeros(memory_size, embed_channels))
         self.register_buffer('memory_label', torch.full((memory_size,), -1, dtype=torch.int64))
         self.register_buffer('memory_count', torch.zeros((), dtype=torch.int64))
@@ -56,6 +58,7 @@ class IntraClassMarginLoss(ContrastiveTerm):
     def read_buffers(self) -> None:
         self._count = int(self.memory_count)
 
+    @full_precision
     def forward(self, features: Tensor, label: Tensor) -> Tensor:
         """Mean of the term over this rank's samples.
 
@@ -67,7 +70,7 @@ class IntraClassMarginLoss(ContrastiveTerm):
             A scalar; a constant 0, without a gradient, while the memory isn't full.
         """
         label = label.reshape(-1)
-        embedding = F.normalize(self.project(features), dim=1)
+        embedding = F.normalize(self.cl_fc(features), dim=1)
         first, (every, labels) = self.gather(embedding, label)
         count = self._count + len(every)
         slot = torch.arange(self._count, count, device=label.device) % self.memory_size
@@ -94,6 +97,6 @@ class IntraClassMarginLoss(ContrastiveTerm):
         positive = same & ~own
         exp = similarity.exp()
         negatives = exp.masked_fill(same, 0).sum(1, keepdim=True)
-        log_prob = similarity - (self._margin_factor * exp + negatives + _EPS).log()
+        log_prob = similarity - (math.exp(-self.margin) * exp + negatives + _EPS).log()
         per_sample = log_prob.masked_fill(~positive, 0).sum(1) / positive.sum(1).clamp(min=1)
         return -per_sample.mean()

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from aclnet import distributed
 
-__all__ = ['ContrastiveTerm']
+__all__ = ['ContrastiveTerm', 'full_precision']
+
+
+def full_precision(forward: Callable) -> Callable:
+    """Run a term's ``forward`` in the precision of its weights, whatever autocast says."""
+    @functools.wraps(forward)
+    def wrapped(self, features: Tensor, *args):
+        with torch.autocast(features.device.type, enabled=False):
+            return forward(self, features.to(self.cl_fc.weight.dtype), *args)
+    return wrapped
 
 
 class ContrastiveTerm(nn.Module):
     """Base of the contrastive terms: the projection ``cl_fc`` and gathering over ranks.
 
-    Its computation stays in float32 under autocast. A checkpoint without a term's buffers loads and leaves them as
+    A checkpoint without a term's buffers loads and leaves them as
     they are, since published checkpoints have none.
 
     Args:
         in_channels: size of the graph embedding, V·V.
         embed_channels: size of the projection.
-        sync_memory: whether all ranks share one state (see ``spec`` of each term) or keep their own.
+        sync_memory: whether all ranks share one state or keep their own.
     """
 
     def __init__(self, in_channels: int, embed_channels: int, sync_memory: bool) -> None:
         super().__init__()
         self.cl_fc = nn.Linear(in_channels, embed_channels)
         self.sync_memory = sync_memory
-
-    def project(self, features: Tensor) -> Tensor:
-        """(n, in_channels) → (n, embed_channels), in the precision of the weights."""
-        with torch.autocast(features.device.type, enabled=False):
-            return self.cl_fc(features.to(self.cl_fc.weight.dtype))
 
     def gather(self, *rows: Tensor) -> tuple[int, list[Tensor]]:
         """Rows of all ranks, each in the order of ranks, and the place of this rank's first row among them."""

@@ -62,7 +62,7 @@ class SkeletonRecognizer(nn.Module):
         """
         if return_loss:
             return self.forward_train(keypoint, label)
-        return self.forward_test(keypoint).float().cpu().numpy()
+        return self.forward_test(keypoint).detach().float().cpu().numpy()
 
     def forward_train(self, keypoint: Tensor, label: Tensor) -> dict[str, Tensor]:
         if label is None:

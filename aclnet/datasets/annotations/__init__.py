@@ -1,0 +1,7 @@
+"""Readers of annotations and poses, one per storage."""
+
+from aclnet.datasets.annotations.memcached import MemcachedPoses
+from aclnet.datasets.annotations.pickles import AnnotationFile, load_annotations
+from aclnet.datasets.annotations.raw_files import RawFiles
+
+__all__ = ['AnnotationFile', 'MemcachedPoses', 'RawFiles', 'load_annotations']

@@ -1,0 +1,111 @@
+"""Annotation files in PYSKL's pickle format: ``dict(split={name: [identifier]}, annotations=[dict])``, or a list."""
+
+from __future__ import annotations
+
+import os
+import warnings
+import weakref
+from collections.abc import Iterable
+from numbers import Integral
+from typing import Any
+
+from aclnet.datasets.annotations.sources import hint
+from aclnet.errors import ACLNetError
+from aclnet.files import load_pickle
+
+__all__ = ['AnnotationFile', 'load_annotations']
+
+
+class AnnotationFile:
+    """A loaded annotation file. Its annotations are shared by everyone who asks for them: never write into them.
+
+    Args:
+        path: how errors name the file.
+        content: what it holds.
+
+    Attributes:
+        annotations: list of dicts, in the file's order.
+        splits: {name: [identifier]}, or None for a bare list.
+        identifier: key of the identifiers, ``filename`` if annotations have it, else ``frame_dir``.
+
+    Raises:
+        ACLNetError: the content is neither form, there are no annotations, or one lacks its identifier or a label.
+    """
+
+    def __init__(self, path: str, content: Any) -> None:
+        self.path = path
+        self.splits, self.annotations = None, content
+        if isinstance(content, dict):
+            if not {'split', 'annotations'} <= set(content):
+                raise ACLNetError(f"{path} is no annotation file: it needs the keys 'split' and 'annotations', "
+                                  f"it has {', '.join(map(str, list(content)[:10])) or 'none'}")
+            self.splits, self.annotations = content['split'], content['annotations']
+        if not isinstance(self.annotations, list) or not isinstance(self.splits, (dict, type(None))):
+            raise ACLNetError(f'{path} is no annotation file: it holds neither a list of annotations nor '
+                              'dict(split={name: [identifier, ...]}, annotations=[...])')
+        if not self.annotations:
+            raise ACLNetError(f'{path} holds no annotations')
+        first = self.annotations[0]
+        self.identifier = 'filename' if isinstance(first, dict) and 'filename' in first else 'frame_dir'
+        for position, annotation in enumerate(self.annotations):
+            self._check(position, annotation)
+
+    def _check(self, position: int, annotation: Any) -> None:
+        if not isinstance(annotation, dict):
+            raise ACLNetError(f'{self.path}: annotation {position} must be a dict, got {type(annotation).__name__}')
+        if not isinstance(annotation.get(self.identifier), str):
+            raise ACLNetError(f"{self.path}: annotation {position} needs a '{self.identifier}' string, "
+                              f'got {annotation.get(self.identifier)!r}')
+        if 'label' not in annotation:
+            raise ACLNetError(f"{self.path}: annotation {annotation[self.identifier]} needs a 'label'")
+        total = annotation.get('total_frames')
+        if total is not None and (not isinstance(total, Integral) or isinstance(total, bool)):
+            raise ACLNetError(f'{self.path}: annotation {annotation[self.identifier]} needs a whole number as '
+                              f'total_frames, got {total!r}')
+
+    def select(self, split: str | None = None) -> list[dict]:
+        """The annotations of a split, or all of them, in the file's order.
+
+        Raises:
+            ACLNetError: there is no such split, or nothing in it has an annotation.
+        """
+        if split is None:
+            return self.annotations
+        if self.splits is None:
+            raise ACLNetError(f"split '{split}' is not in {self.path}, a bare list without splits; leave out split")
+        if split not in self.splits:
+            raise ACLNetError(f"split '{split}' is not in {self.path}; it has {', '.join(map(str, self.splits))}")
+        if isinstance(self.splits[split], (str, dict)) or not isinstance(self.splits[split], Iterable):
+            raise ACLNetError(f"split '{split}' of {self.path} must be a list of identifiers, "
+                              f'got {type(self.splits[split]).__name__}')
+        wanted = set(self.splits[split])
+        chosen = [annotation for annotation in self.annotations if annotation[self.identifier] in wanted]
+        if not chosen:
+            raise ACLNetError(f"split '{split}' of {self.path} lists {len(wanted)} identifiers, "
+                              f"none of which is the '{self.identifier}' of an annotation")
+        lost = len(wanted) - len({annotation[self.identifier] for annotation in chosen})
+        if lost:
+            warnings.warn(f"split '{split}' of {self.path}: {lost} of {len(wanted)} identifiers have no annotation "
+                          'and are left out', stacklevel=2)
+        return chosen
+
+
+_loaded: weakref.WeakValueDictionary[tuple, AnnotationFile] = weakref.WeakValueDictionary()
+
+
+def load_annotations(path: str | os.PathLike) -> AnnotationFile:
+    """Load an annotation file, once per process for as long as somebody holds it; a changed file is loaded anew.
+
+    Raises:
+        ACLNetError: the file is missing (says where to get it), damaged, or no annotation file.
+    """
+    path = os.fspath(path)
+    try:
+        status = os.stat(path)
+    except OSError:
+        raise ACLNetError(f'annotation file {path} does not exist{hint(path)}') from None
+    key = (os.path.realpath(path), status.st_mtime_ns, status.st_size)
+    found = _loaded.get(key)
+    if found is None:
+        found = _loaded[key] = AnnotationFile(path, load_pickle(path, 'annotation file'))
+    return found

@@ -1,0 +1,91 @@
+"""What all datasets share: keys that say which draw of which sample in which epoch, and the randomness they imply."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from aclnet.errors import ACLNetError
+
+__all__ = ['Dataset', 'SampleKey', 'check_seed']
+
+
+class SampleKey(NamedTuple):
+    """What a sampler asks a dataset for.
+
+    Attributes:
+        epoch: training epoch, counted from 1.
+        index: position in the dataset.
+        draw: what makes repeats of one index differ: ``index`` plus the dataset's length for each earlier repeat.
+    """
+
+    epoch: int
+    index: int
+    draw: int
+
+
+class Dataset(abc.ABC):
+    """Base of the datasets. Works as a torch map-style dataset; ``dataset[key]`` takes a ``SampleKey``,
+    (epoch, index), or a plain index, which is taken in ``self.epoch``.
+
+    A sample's randomness is ``numpy.random.default_rng((seed, epoch, draw))``, made by the outermost dataset, whatever
+    the number of workers or ranks; in test mode the epoch is 0.
+
+    Attributes:
+        seed: first part of every sample's seed.
+        epoch: epoch of plain indices.
+        test_mode: whether samples are drawn as in validation and test.
+        labels: (N,) int64 classes, or (N, classes) float32 where samples may have several.
+        identifiers: N names.
+        num_classes: number of classes.
+        weights: (N,) how often a training epoch shows each sample on average; None is once each.
+    """
+
+    seed: int = 0
+    epoch: int = 0
+    test_mode: bool = False
+    labels: np.ndarray
+    identifiers: list[str]
+    num_classes: int
+    weights: np.ndarray | None = None
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """Number of samples."""
+
+    @abc.abstractmethod
+    def get(self, index: int, rng: np.random.Generator) -> dict:
+        """The sample at ``index`` (0 ≤ index < len), all its randomness drawn from ``rng``."""
+
+    def __getitem__(self, key: SampleKey | Sequence[int] | int) -> dict:
+        epoch, index, draw = self._resolve(key)
+        rng = np.random.default_rng((check_seed(self.seed), 0 if self.test_mode else epoch, draw))
+        return self.get(index, rng)
+
+    def __iter__(self):
+        return (self[index] for index in range(len(self)))
+
+    def _resolve(self, key: Any) -> tuple[int, int, int]:
+        draw = None
+        if isinstance(key, (int, np.integer)):
+            epoch, index = self.epoch, int(key)
+        elif isinstance(key, tuple) and len(key) in (2, 3) and all(isinstance(part, Integral) for part in key):
+            epoch, index, *rest = map(int, key)
+            draw = rest[0] if rest else None
+        else:
+            raise TypeError(f'a sample is asked for by SampleKey, (epoch, index) or index, got {key!r}')
+        if not -len(self) <= index < len(self):
+            raise IndexError(f'index {index} is beyond the {len(self)} samples of the dataset')
+        index %= len(self)
+        return epoch, index, index if draw is None else draw
+
+
+def check_seed(seed: Any) -> int:
+    """``seed`` if it is a whole number from 0 up; raises ``ACLNetError`` otherwise."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise ACLNetError(f'seed must be a whole number from 0 up, got {seed!r}')
+    return int(seed)

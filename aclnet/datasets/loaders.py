@@ -1,0 +1,107 @@
+"""Loading batches, in this process or in workers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, default_collate
+
+from aclnet.datasets.base import Dataset, check_seed
+from aclnet.datasets.samplers import EpochBatchSampler, OnceBatchSampler
+from aclnet.distributed import get_dist_info
+from aclnet.errors import ACLNetError, nearest
+
+__all__ = ['Loader', 'build_dataloader', 'collate']
+
+_GIVEN = {'dataset', 'batch_size', 'sampler', 'batch_sampler', 'num_workers'}  # said by other arguments here
+_WORKERS_ONLY = ('prefetch_factor', 'timeout', 'multiprocessing_context')
+
+
+def collate(samples: list[dict]) -> dict[str, Any]:
+    """Stack samples into a batch: tensors (N, ...), numbers into (N,); dicts such as ``img_metas`` stay a list.
+
+    Raises:
+        ACLNetError: the samples of a batch differ in shape or keys.
+    """
+    batch = {}
+    for key in samples[0]:
+        try:
+            values = [sample[key] for sample in samples]
+            batch[key] = values if isinstance(values[0], dict) else default_collate(values)
+        except (RuntimeError, TypeError, KeyError) as error:
+            shapes = sorted({str(tuple(getattr(sample.get(key), 'shape', ()))) for sample in samples})
+            reason = f'shapes {" and ".join(shapes)}' if len(shapes) > 1 else str(error).splitlines()[0]
+            raise ACLNetError(f"'{key}' of the samples of a batch does not stack: {reason}; "
+                              'the pipeline must end in one shape and Collect what the network reads') from None
+    return batch
+
+
+class Loader(DataLoader):
+    """A ``DataLoader`` whose workers' ``ACLNetError`` reach the caller as the sentence that they are."""
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the training epoch, counted from 1, that the next iteration goes through."""
+        self.batch_sampler.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[dict]:
+        try:
+            yield from super().__iter__()
+        except ACLNetError as error:
+            raise ACLNetError(_sentence(str(error))) from None
+
+
+def _sentence(text: str) -> str:
+    """The message of an ``ACLNetError`` without the traceback that torch puts around it."""
+    return text.rpartition(f'{ACLNetError.__module__}.{ACLNetError.__qualname__}: ')[2].strip()
+
+
+def build_dataloader(dataset: Dataset, videos_per_gpu: int, workers_per_gpu: int, shuffle: bool = True,
+                     seed: int | None = None, drop_last: bool = False, pin_memory: bool | None = None,
+                     persistent_workers: bool = False, num_replicas: int | None = None, rank: int | None = None,
+                     **kwargs: Any) -> Loader:
+    """Make the loader of a dataset.
+
+    Args:
+        dataset: what is loaded. A dataset in test mode that is not shuffled is loaded for evaluation: every sample once
+            over all ranks (``OnceBatchSampler``). Any other is loaded for training (``EpochBatchSampler``).
+        videos_per_gpu: batch size of a rank.
+        workers_per_gpu: worker processes of a rank; 0 loads in this process.
+        shuffle: whether each epoch has an order of its own.
+        seed: of the order and of every sample's randomness; None keeps the dataset's.
+        drop_last: whether training leaves out a short last batch.
+        pin_memory: None pins where there is a GPU.
+        persistent_workers: whether workers live on between epochs; without workers it is passed over.
+        num_replicas, rank: None takes those of the process group.
+        kwargs: further arguments of ``torch.utils.data.DataLoader``.
+
+    Returns:
+        A loader of dicts: ``keypoint`` (N, clips, M, T, V, C) float32, ``label`` (N,) int64 or (N, classes) float32,
+        and what else the pipeline collects.
+
+    Raises:
+        ACLNetError: an argument is wrong or unknown.
+    """
+    if isinstance(workers_per_gpu, bool) or not isinstance(workers_per_gpu, int) or workers_per_gpu < 0:
+        raise ACLNetError(f'workers_per_gpu must be a whole number from 0 up, got {workers_per_gpu!r}')
+    known = set(inspect.signature(DataLoader).parameters) - _GIVEN
+    for name in set(kwargs) - known:
+        raise ACLNetError(f"there is no dataloader argument '{name}'{nearest(name, known)}")
+    here = get_dist_info()
+    rank = here[0] if rank is None else rank
+    num_replicas = here[1] if num_replicas is None else num_replicas
+    if seed is not None:
+        dataset.seed = check_seed(seed)
+    if not shuffle and getattr(dataset, 'test_mode', True):
+        sampler = OnceBatchSampler(dataset, videos_per_gpu, num_replicas, rank)
+    else:
+        sampler = EpochBatchSampler(dataset, videos_per_gpu, shuffle, seed, drop_last, num_replicas, rank)
+    if workers_per_gpu == 0:
+        kwargs = {name: value for name, value in kwargs.items() if name not in _WORKERS_ONLY}
+    kwargs.setdefault('collate_fn', collate)
+    kwargs.setdefault('generator', torch.Generator().manual_seed(getattr(dataset, 'seed', 0) + rank))  # not torch's own
+    return Loader(dataset, batch_sampler=sampler, num_workers=workers_per_gpu,
+                  pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
+                  persistent_workers=persistent_workers and workers_per_gpu > 0, **kwargs)

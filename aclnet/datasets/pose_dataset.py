@@ -1,0 +1,194 @@
+"""Skeleton clips of one annotation file, run through a pipeline."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
+
+import numpy as np
+
+from aclnet.datasets.annotations import MemcachedPoses, RawFiles, load_annotations
+from aclnet.datasets.base import Dataset
+from aclnet.datasets.transforms import Compose
+from aclnet.errors import ACLNetError
+from aclnet.registry import DATASETS
+
+__all__ = ['PoseDataset']
+
+_BOX_THRESHOLDS = (.5, .6, .7, .8, .9)
+_UNUSED = ('valid', 'box_score')  # serve to choose samples and poses, no transform reads them
+
+
+@DATASETS.register_module()
+class PoseDataset(Dataset):
+    """The skeleton clips of an annotation file, or of one of its splits, in the file's order.
+
+    Args:
+        ann_file: pickle in PYSKL's format, see ``annotations/pickles.py``.
+        pipeline: transforms, a list of config dicts or callables.
+        split: name of a split of the file; None takes all annotations.
+        valid_ratio: where above 0, keep annotations with ``valid[box_thr] / total_frames`` of at least this much, and
+            of their poses those with a box score of ``box_thr`` or more.
+        box_thr: 0.5, 0.6, 0.7, 0.8 or 0.9.
+        class_prob: how often an epoch shows the samples of each class on average: a number per class, as a list or as
+            a dict, in which missing classes count 1.
+        memcached: whether to read poses through a memcached server.
+        mc_cfg: (host, port) of that server.
+        test_mode: whether samples are drawn as in validation and test.
+        data_prefix: folder put before ``frame_dir`` and ``filename`` of the samples.
+        multi_class: whether labels are lists of classes; samples then carry a multi-hot (num_classes,) float32 label.
+        num_classes: number of classes; None takes the largest label + 1.
+
+    Raises ``ACLNetError`` where the file, the split, a label or an argument is wrong, or where nothing is left.
+    Source: PYSKL's.
+
+    Example:
+        >>> dataset = PoseDataset('data/nturgbd/ntu60_3danno.pkl', pipeline=[], split='xsub_train')
+        >>> dataset[0]['keypoint'].shape
+        (1, 103, 25, 3)
+    """
+
+    def __init__(self, ann_file: str, pipeline: Sequence, split: str | None = None, valid_ratio: float | None = None,
+                 box_thr: float | None = None, class_prob: Sequence[float] | Mapping[int, float] | None = None,
+                 memcached: bool = False, mc_cfg: Sequence = ('localhost', 22077), test_mode: bool = False,
+                 data_prefix: str = '', multi_class: bool = False, num_classes: int | None = None) -> None:
+        self.ann_file = os.fspath(ann_file)
+        self.split = split
+        self.data_prefix = data_prefix
+        self.test_mode = bool(test_mode)
+        self.multi_class = multi_class
+        self.pipeline = Compose(pipeline)
+        self._file = load_annotations(self.ann_file)  # held, so that other datasets of this file share its arrays
+        self.box_thr = _threshold(valid_ratio, box_thr)
+        self._masks_boxes = bool(valid_ratio)
+        self.annotations = self._valid(self._file.select(split), valid_ratio or 0)
+        self._identifier = self._file.identifier
+        self.identifiers = [annotation[self._identifier] for annotation in self.annotations]
+        self.num_classes = num_classes
+        self.labels = self._multi_hot() if multi_class else self._classes()
+        self.class_prob = class_prob
+        self.weights = None if class_prob is None else self._weights()
+        self._poses = RawFiles(self.ann_file)
+        if memcached:
+            self._poses = MemcachedPoses(mc_cfg, self._poses)
+        self.memcached = memcached
+
+    def __getstate__(self) -> dict:
+        return {**self.__dict__, '_file': None}  # a worker needs this split only
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    def __repr__(self) -> str:
+        split = f', split {self.split}' if self.split else ''
+        return f'PoseDataset({self.ann_file}{split}: {len(self)} samples of {self.num_classes} classes)'
+
+    def get(self, index: int, rng: np.random.Generator) -> dict:
+        """The sample at ``index``, its randomness drawn from ``rng``; its arrays may be the dataset's own.
+
+        Raises:
+            ACLNetError: its poses are missing, or a transform cannot work with it.
+        """
+        annotation = self.annotations[index]
+        sample = {key: value for key, value in annotation.items() if key not in _UNUSED}
+        if 'keypoint' not in annotation:
+            sample.update(self._read_poses(annotation))
+        if self._masks_boxes:
+            sample['anno_inds'] = np.asarray(annotation['box_score']) >= self.box_thr
+        if self.data_prefix:
+            sample.update({key: os.path.join(self.data_prefix, sample[key])
+                           for key in ('filename', 'frame_dir') if key in sample})
+        label = self.labels[index]
+        sample.update(label=label.copy() if self.multi_class else int(label), test_mode=self.test_mode,
+                      modality='Pose', start_index=0, rng=rng)
+        sample = self.pipeline(sample)
+        sample.pop('rng', None)
+        return sample
+
+    def _read_poses(self, annotation: dict) -> dict:
+        name = annotation[self._identifier]
+        if 'frame_dir' not in annotation or not (self.memcached or 'raw_file' in annotation):
+            raise ACLNetError(f'sample {name} of {self.ann_file} has neither keypoint nor frame_dir with a raw_file')
+        return self._poses.read(annotation)
+
+    def _valid(self, annotations: list[dict], ratio: float) -> list[dict]:
+        """The annotations with enough valid frames."""
+        if not ratio:
+            return annotations
+        for annotation in annotations:
+            lacking = [key for key in ('valid', 'box_score', 'total_frames') if key not in annotation]
+            if lacking:
+                raise ACLNetError(f"valid_ratio={ratio}: annotation {annotation[self._file.identifier]} of "
+                                  f"{self.ann_file} has no '{lacking[0]}'; leave out valid_ratio")
+        kept = [annotation for annotation in annotations
+                if self._valid_frames(annotation) >= ratio * annotation['total_frames']]
+        if not kept:
+            raise ACLNetError(f'valid_ratio={ratio} with box_thr={self.box_thr} leaves none of the '
+                              f'{len(annotations)} annotations of {self.ann_file}; lower one of them')
+        return kept
+
+    def _valid_frames(self, annotation: dict) -> int:
+        for threshold, frames in annotation['valid'].items():
+            if abs(float(threshold) - self.box_thr) < 1e-6:
+                return frames
+        raise ACLNetError(f"annotation {annotation[self._file.identifier]} of {self.ann_file} has no valid frames for "
+                          f"box_thr={self.box_thr}; it has {', '.join(map(str, annotation['valid']))}")
+
+    def _classes(self) -> np.ndarray:
+        """(N,) int64 labels; sets ``num_classes`` where it was not given."""
+        for annotation in self.annotations:
+            self._check_class(annotation, annotation['label'])
+        labels = np.array([annotation['label'] for annotation in self.annotations], np.int64).reshape(-1)
+        if self.num_classes is None:
+            self.num_classes = int(labels.max()) + 1
+        return labels
+
+    def _multi_hot(self) -> np.ndarray:
+        """(N, classes) float32 labels."""
+        if self.num_classes is None:
+            raise ACLNetError('multi_class=True needs num_classes')
+        labels = np.zeros((len(self.annotations), self.num_classes), np.float32)
+        for row, annotation in zip(labels, self.annotations):
+            classes = annotation['label']
+            classes = classes if isinstance(classes, (list, tuple, np.ndarray)) else [classes]
+            for label in classes:
+                self._check_class(annotation, label)
+                row[label] = 1
+        return labels
+
+    def _check_class(self, annotation: dict, label: object) -> None:
+        whole = isinstance(label, Integral) and not isinstance(label, bool)
+        if not whole or label < 0 or (self.num_classes is not None and label >= self.num_classes):
+            below = '' if self.num_classes is None else f' to {self.num_classes - 1}'
+            hint = '; lists of classes need multi_class=True' if isinstance(label, (list, tuple)) else ''
+            raise ACLNetError(f'label of sample {annotation[self._identifier]} of {self.ann_file} must be a class '
+                              f'from 0{below or " up"}, got {label!r}{hint}')
+
+    def _weights(self) -> np.ndarray:
+        """(N,) expected repeats per epoch."""
+        if self.multi_class:
+            raise ACLNetError('class_prob needs one class per sample, and goes not with multi_class=True')
+        prob = self.class_prob
+        if not isinstance(prob, Mapping):
+            if len(prob) != self.num_classes:
+                raise ACLNetError(f'class_prob needs one number per class, {self.num_classes}, got {len(prob)}')
+            prob = dict(enumerate(prob))
+        table = np.ones(self.num_classes)
+        for label, weight in prob.items():
+            if not isinstance(label, Integral) or not 0 <= label < self.num_classes:
+                raise ACLNetError(f'class_prob names class {label!r}; there are 0 to {self.num_classes - 1}')
+            if isinstance(weight, bool) or not isinstance(weight, Real) or not 0 <= weight < np.inf:
+                raise ACLNetError(f'class_prob of class {label} must be a number from 0 up, got {weight!r}')
+            table[label] = weight
+        return table[self.labels]
+
+
+def _threshold(valid_ratio: float | None, box_thr: float | None) -> float | None:
+    if box_thr is not None and box_thr not in _BOX_THRESHOLDS:
+        raise ACLNetError(f'box_thr must be one of {", ".join(map(str, _BOX_THRESHOLDS))}, got {box_thr!r}')
+    if valid_ratio is not None and not 0 <= valid_ratio <= 1:
+        raise ACLNetError(f'valid_ratio must be a share of the frames from 0 to 1, got {valid_ratio!r}')
+    if valid_ratio and box_thr is None:
+        raise ACLNetError(f'valid_ratio={valid_ratio} needs box_thr')
+    return box_thr

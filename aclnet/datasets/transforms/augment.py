@@ -1,0 +1,154 @@
+"""Random changes of a training clip: rotation, mirror, dropped limbs, flip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from aclnet import skeletons
+from aclnet.datasets.transforms.base import check_layout, check_probability, fail, keypoint_of, require, rng_of
+from aclnet.errors import ACLNetError
+from aclnet.registry import TRANSFORMS
+
+__all__ = ['Flip', 'PartDrop', 'RandomRot', 'SpatialFlip']
+
+
+@TRANSFORMS.register_module()
+class RandomRot:
+    """Rotate a whole clip by random angles.
+
+    Args:
+        theta: largest angle in radians; each angle is drawn from U(-theta, theta).
+
+    Reads and writes ``keypoint`` (M, T, V, 3): x' = Rz·Ry·Rx·x with one angle per axis, or (M, T, V, 2) with one angle.
+    Raises ``ACLNetError`` for other numbers of channels. Source: PYSKL's, as ACLNet's NTU configs use it.
+    """
+
+    def __init__(self, theta: float = 0.3) -> None:
+        if isinstance(theta, bool) or not isinstance(theta, (int, float)) or not 0 <= theta < np.inf:
+            raise ACLNetError(f'RandomRot: theta must be an angle in radians from 0 up, got {theta!r}')
+        self.theta = theta
+
+    def __call__(self, sample: dict) -> dict:
+        keypoint = keypoint_of(sample, self, channels=(2, 3))
+        rng = rng_of(sample)
+        if keypoint.shape[-1] == 3:
+            matrix = _rotation_3d(rng.uniform(-self.theta, self.theta, 3))
+        else:
+            matrix = _rotation_2d(rng.uniform(-self.theta, self.theta))
+        sample['keypoint'] = keypoint.astype(np.float32, copy=False) @ matrix.T.astype(np.float32)
+        return sample
+
+
+def _rotation_3d(angles: np.ndarray) -> np.ndarray:
+    (cx, cy, cz), (sx, sy, sz) = np.cos(angles), np.sin(angles)
+    about_x = np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]])
+    about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+    about_z = np.array([[cz, sz, 0], [-sz, cz, 0], [0, 0, 1]])
+    return about_z @ about_y @ about_x
+
+
+def _rotation_2d(angle: float) -> np.ndarray:
+    cosine, sine = np.cos(angle), np.sin(angle)
+    return np.array([[cosine, -sine], [sine, cosine]])
+
+
+@TRANSFORMS.register_module(name=['SpatialFlip', 'Spatial_Flip'])
+class SpatialFlip:
+    """Swap the left and right joints of a whole clip; coordinates stay as they are.
+
+    Args:
+        dataset: joint layout whose mirror to apply, a key of ``skeletons.LAYOUTS``.
+        p: probability of a swap, in [0, 1].
+
+    Reads and writes ``keypoint`` (M, T, V, C), and ``keypoint_score`` (M, T, V) if there is one. Raises ``ACLNetError``
+    where V is not the layout's joint count. Source: ACLNet's published NTU configs.
+    """
+
+    def __init__(self, dataset: str = 'nturgb+d', p: float = 0.5) -> None:
+        self.layout = skeletons.get(dataset)
+        self.p = check_probability(p, 'p', self)
+
+    def __call__(self, sample: dict) -> dict:
+        keypoint = keypoint_of(sample, self)
+        check_layout(sample, keypoint, self.layout, self)
+        if rng_of(sample).random() < self.p:
+            sample['keypoint'] = keypoint[:, :, self.layout.mirror]
+            if 'keypoint_score' in sample:
+                sample['keypoint_score'] = sample['keypoint_score'][:, :, self.layout.mirror]
+        return sample
+
+
+@TRANSFORMS.register_module(name=['PartDrop', 'Part_Drop'])
+class PartDrop:
+    """Zero one limb of every person for a whole clip.
+
+    Args:
+        p: probability of a drop, in [0, 1]; each of the four limbs is then as likely.
+        dataset: joint layout whose limbs to choose from, a key of ``skeletons.LAYOUTS``.
+
+    Reads and writes ``keypoint`` (M, T, V, C), and ``keypoint_score`` (M, T, V) if there is one. Raises ``ACLNetError``
+    where V is not the layout's joint count. Source: ACLNet's published NTU and PKU-MMD configs.
+    """
+
+    def __init__(self, p: float = 0.2, dataset: str = 'nturgb+d') -> None:
+        self.p = check_probability(p, 'p', self)
+        self.layout = skeletons.get(dataset)
+
+    def __call__(self, sample: dict) -> dict:
+        keypoint = keypoint_of(sample, self)
+        check_layout(sample, keypoint, self.layout, self)
+        rng = rng_of(sample)
+        if rng.random() < self.p:
+            limb = list(self.layout.limbs[rng.integers(len(self.layout.limbs))])
+            for key in ('keypoint', 'keypoint_score'):
+                if key in sample:
+                    sample[key] = np.array(sample[key])  # a copy: the array may be the dataset's
+                    sample[key][:, :, limb] = 0
+        return sample
+
+
+@TRANSFORMS.register_module()
+class Flip:
+    """Mirror a 2D clip in its image: x becomes width - x, and left and right joints change places.
+
+    Args:
+        flip_ratio: probability of a flip, in [0, 1].
+        left_kp, right_kp: joints that change places, in the same order; None leaves the joints where they are.
+        direction: 'horizontal', the only one there is.
+
+    Reads and writes ``keypoint`` (M, T, V, C) in pixels, and ``keypoint_score`` if there is one; reads ``img_shape``
+    (height, width); sets ``flip`` and ``flip_direction``. Joints with x = 0 are missing and stay there. Raises
+    ``ACLNetError`` where img_shape is missing or a joint doesn't exist. Source: PYSKL's.
+    """
+
+    def __init__(self, flip_ratio: float = 0.5, left_kp: Sequence[int] | None = None,
+                 right_kp: Sequence[int] | None = None, direction: str = 'horizontal') -> None:
+        if direction != 'horizontal':
+            raise ACLNetError(f"Flip: direction must be 'horizontal', got {direction!r}")
+        left, right = list(left_kp or ()), list(right_kp or ())
+        if len(left) != len(right):
+            raise ACLNetError(f'Flip: left_kp and right_kp must be of one length, got {len(left)} and {len(right)}')
+        self.flip_ratio = check_probability(flip_ratio, 'flip_ratio', self)
+        self.left_kp, self.right_kp = left, right
+        self.direction = direction
+
+    def __call__(self, sample: dict) -> dict:
+        keypoint = keypoint_of(sample, self)
+        shape = require(sample, 'img_shape', self)
+        order = np.arange(keypoint.shape[2])
+        beyond = [joint for joint in (*self.left_kp, *self.right_kp) if not 0 <= joint < len(order)]
+        if beyond:
+            raise fail(sample, self, f'swaps joint {beyond[0]}, but keypoint has {len(order)} joints')
+        sample['flip'] = bool(rng_of(sample).random() < self.flip_ratio)
+        sample['flip_direction'] = self.direction
+        if sample['flip']:
+            order[self.left_kp], order[self.right_kp] = self.right_kp, self.left_kp
+            keypoint = keypoint[:, :, order].astype(np.float32, copy=False)
+            x = keypoint[..., 0]
+            keypoint[..., 0] = np.where(x != 0, shape[1] - x, x)
+            sample['keypoint'] = keypoint
+            if 'keypoint_score' in sample:
+                sample['keypoint_score'] = sample['keypoint_score'][:, :, order]
+        return sample

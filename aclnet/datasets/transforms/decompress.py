@@ -1,0 +1,74 @@
+"""From a list of poses with frame numbers, as Kinetics-Skeleton stores them, to persons and frames."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aclnet.datasets.transforms.base import check_positive, fail, require
+from aclnet.registry import TRANSFORMS
+
+__all__ = ['DecompressPose']
+
+
+@TRANSFORMS.register_module()
+class DecompressPose:
+    """Spread n poses over persons and frames.
+
+    The poses of one frame become persons in their order. Above ``max_person`` in any frame, the persons of every frame
+    are sorted by summed score, high first, and cut.
+
+    Args:
+        squeeze: whether frames without a pose are left out, the others being renumbered.
+        max_person: most persons kept.
+
+    Reads ``keypoint`` (n, V, 3) of x, y, score, ``frame_inds`` (n,), and ``anno_inds`` (n,), a mask or indices of the
+    poses to use, if there is one; writes ``keypoint`` (M, T, V, 2), ``keypoint_score`` (M, T, V) and ``total_frames``.
+    Raises ``ACLNetError`` where these don't fit each other or no pose is left. Source: PYSKL's.
+    """
+
+    def __init__(self, squeeze: bool = True, max_person: int = 10) -> None:
+        self.squeeze = squeeze
+        self.max_person = check_positive(max_person, 'max_person', self)
+
+    def __call__(self, sample: dict) -> dict:
+        keypoint, frames = self._poses(sample)
+        if self.squeeze:
+            kept, frames = np.unique(frames, return_inverse=True)
+            total = len(kept)
+        else:
+            total = int(require(sample, 'total_frames', self))
+            if frames.min() < 0 or frames.max() >= total:
+                raise fail(sample, self, f'needs frame_inds from 0 to {total - 1}, '
+                                         f'got {frames.min()} to {frames.max()}')
+        count = np.bincount(frames, minlength=total)
+        keypoint = keypoint.astype(np.float32, copy=False)
+        if count.max() > self.max_person:
+            order = np.lexsort((-keypoint[..., 2].sum(-1), frames))  # by frame, then by score; stable
+        else:
+            order = np.argsort(frames, kind='stable')
+        keypoint, frames = keypoint[order], frames[order]
+        person = np.arange(len(frames)) - (count.cumsum() - count)[frames]
+        kept = person < self.max_person
+        out = np.zeros((min(count.max(), self.max_person), total, *keypoint.shape[1:]), np.float32)
+        out[person[kept], frames[kept]] = keypoint[kept]
+        sample['keypoint'], sample['keypoint_score'] = out[..., :2], out[..., 2]
+        sample['total_frames'] = total
+        return sample
+
+    def _poses(self, sample: dict) -> tuple[np.ndarray, np.ndarray]:
+        """The poses to use, (n, V, 3), and their frames (n,)."""
+        keypoint = np.asarray(require(sample, 'keypoint', self))
+        frames = np.asarray(require(sample, 'frame_inds', self))
+        del sample['frame_inds']  # it would pass for the sampling transforms' choice of frames
+        if keypoint.ndim != 3 or keypoint.shape[2] != 3 or frames.shape != keypoint.shape[:1]:
+            raise fail(sample, self, 'needs keypoint of shape (poses, joints, 3) and as many frame_inds, '
+                                     f'got {keypoint.shape} and {frames.shape}')
+        chosen = sample.pop('anno_inds', None)
+        if chosen is not None:
+            chosen = np.asarray(chosen)
+            if chosen.dtype == bool and chosen.shape != frames.shape:
+                raise fail(sample, self, f'needs one box score per pose, got {len(chosen)} for {len(frames)} poses')
+            keypoint, frames = keypoint[chosen], frames[chosen]
+        if not len(frames):
+            raise fail(sample, self, 'found no pose to use; lower box_thr, raise valid_ratio, or drop the sample')
+        return keypoint, frames.astype(np.int64)

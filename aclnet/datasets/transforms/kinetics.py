@@ -1,0 +1,37 @@
+"""Completes the 17 joints of COCO by three that make a spine."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aclnet import skeletons
+from aclnet.datasets.transforms.base import check_layout, fail, keypoint_of, with_score
+from aclnet.registry import TRANSFORMS
+
+__all__ = ['KineticsTransform']
+
+
+@TRANSFORMS.register_module(name=['KineticsTransform', 'Kinetics_Transform'])
+class KineticsTransform:
+    """Make layout coco_new of layout coco: append mid-hip (17), mid-spine (18) and mid-shoulder (19).
+
+    Reads ``keypoint`` (M, T, 17, 2) in pixels with ``keypoint_score`` (M, T, 17), or (M, T, 17, 3) with the score as
+    last channel; writes ``keypoint`` (M, T, 20, 3), the new joints' scores being means too. Raises ``ACLNetError``
+    for other joints, or where there is no score. Source: ACLNet's published FineGYM and Kinetics configs.
+    """
+
+    def __call__(self, sample: dict) -> dict:
+        keypoint = keypoint_of(sample, self, channels=(2, 3))
+        check_layout(sample, keypoint, skeletons.get('coco'), self)
+        scored = 'keypoint_score' in sample
+        if keypoint.shape[-1] + scored != 3:
+            raise fail(sample, self, f'needs x, y and one score per joint, got {keypoint.shape[-1]} channels '
+                                     f"{'and' if scored else 'without'} keypoint_score")
+        keypoint = with_score(sample, keypoint, self)
+        out = np.empty((*keypoint.shape[:2], 20, 3), np.float32)
+        out[:, :, :17] = keypoint
+        out[:, :, 17] = (keypoint[:, :, 11] + keypoint[:, :, 12]) / 2
+        out[:, :, 19] = (keypoint[:, :, 5] + keypoint[:, :, 6]) / 2
+        out[:, :, 18] = (out[:, :, 17] + out[:, :, 19]) / 2
+        sample['keypoint'] = out
+        return sample

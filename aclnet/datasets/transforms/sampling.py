@@ -1,0 +1,155 @@
+"""Choosing the frames of clips: each clip of L frames spreads over the whole sample, one frame from each L-th.
+
+In test mode these transforms, and only they, ignore the sample's generator and reproduce the published clips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+
+import numpy as np
+
+from aclnet.datasets.transforms.base import check_frames, check_positive, keypoint_of, require, rng_of, with_score
+from aclnet.errors import ACLNetError
+from aclnet.registry import TRANSFORMS
+
+__all__ = ['PoseDecode', 'UniformSampleDecode', 'UniformSampleFrames']
+
+
+class _UniformSampling:
+    """What both ways of uniform sampling share: arguments, draws, the stretch and the slots of a clip."""
+
+    def __init__(self, clip_len: int, num_clips: int = 1, p_interval: float | Sequence[float] = 1,
+                 seed: int = 255) -> None:
+        self.clip_len = check_positive(clip_len, 'clip_len', self)
+        self.num_clips = check_positive(num_clips, 'num_clips', self)
+        interval = tuple(p_interval) if isinstance(p_interval, (list, tuple)) else (p_interval, p_interval)
+        if len(interval) != 2 or not 0 < interval[0] <= interval[1] <= 1:
+            raise ACLNetError(f'{type(self).__name__}: p_interval must be a share of the frames, or a pair of them, '
+                              f'above 0 and up to 1, got {p_interval!r}')
+        self.p_interval = interval
+        self.seed = seed
+
+    def _draws(self, sample: dict):
+        """rand, randint and choice, of the published generator in test mode, else of the sample's own."""
+        if sample.get('test_mode', False):
+            return np.random.RandomState(self.seed)
+        rng = rng_of(sample)
+        return SimpleNamespace(rand=rng.random, randint=rng.integers, choice=rng.choice)
+
+    def _stretch(self, draws, total: int) -> tuple[int, int]:
+        """(frames, offset) of the stretch of the sample that a clip is taken from."""
+        low, high = self.p_interval
+        frames = max(1, int((draws.rand() * (high - low) + low) * total))
+        return frames, int(draws.randint(total - frames + 1))
+
+    def _spread(self, draws, frames: int) -> np.ndarray:
+        """(L,) increasing indices into a stretch of at least L frames."""
+        length = self.clip_len
+        if frames < 2 * length:
+            skipped = np.zeros(length + 1, np.int64)
+            skipped[draws.choice(length + 1, frames - length, replace=False)] = 1
+            return np.arange(length) + skipped.cumsum()[:-1]
+        bounds = np.arange(length + 1) * frames // length
+        return bounds[:-1] + draws.randint(np.diff(bounds))
+
+    def _mark(self, sample: dict) -> None:
+        sample['clip_len'] = self.clip_len
+        sample['num_clips'] = self.num_clips
+        sample['frame_interval'] = None
+
+
+@TRANSFORMS.register_module()
+class UniformSampleDecode(_UniformSampling):
+    """Sample clips and return them decoded: the frames of all clips, one clip after the other.
+
+    Args:
+        clip_len: frames L of a clip.
+        num_clips: clips per sample.
+        p_interval: share of the frames that a clip spreads over, or the (least, largest) share to draw from.
+        seed: of the draws in test mode; 255 gives the published clips.
+
+    Reads ``keypoint`` (M, T, V, C) and ``keypoint_score`` if there is one, which becomes a channel; writes ``keypoint``
+    (M, num_clips · L, V, C). A sample shorter than L is looped. Source: PYSKL's, as ACLNet's NTU configs use it.
+
+    Example:
+        >>> sample = dict(keypoint=np.zeros((2, 30, 25, 3)), total_frames=30)
+        >>> UniformSampleDecode(clip_len=100, num_clips=10)(sample)['keypoint'].shape
+        (2, 1000, 25, 3)
+    """
+
+    def __call__(self, sample: dict) -> dict:
+        keypoint = keypoint_of(sample, self)
+        check_frames(sample, keypoint, self)
+        keypoint = with_score(sample, keypoint, self)
+        draws = self._draws(sample)
+        clips = [self._clip(draws, keypoint.shape[1]) for _ in range(self.num_clips)]
+        sample['keypoint'] = keypoint[:, np.concatenate(clips)]
+        self._mark(sample)
+        return sample
+
+    def _clip(self, draws, total: int) -> np.ndarray:
+        frames, offset = self._stretch(draws, total)
+        if frames >= self.clip_len:
+            return self._spread(draws, frames) + offset
+        start = draws.randint(0, frames)
+        return np.arange(start, start + self.clip_len) % frames + offset
+
+
+@TRANSFORMS.register_module(name=['UniformSampleFrames', 'UniformSample'])
+class UniformSampleFrames(_UniformSampling):
+    """Choose the frames of clips; ``PoseDecode`` gathers them.
+
+    The draws are those of ``UniformSampleDecode``, but indices wrap around the whole sample, and in test mode the clips
+    of a sample shorter than L start at even distances.
+
+    Args:
+        clip_len: frames L of a clip.
+        num_clips: clips per sample.
+        p_interval: share of the frames that a clip spreads over, or the (least, largest) share to draw from.
+        seed: of the draws in test mode; 255 gives the published clips.
+
+    Reads ``keypoint`` (M, T, V, C) or, without one, ``total_frames``; writes ``frame_inds`` (num_clips · L,) int64.
+    Source: PYSKL's.
+    """
+
+    def __call__(self, sample: dict) -> dict:
+        if 'keypoint' in sample:
+            keypoint = keypoint_of(sample, self)
+            check_frames(sample, keypoint, self)
+            total = keypoint.shape[1]
+        else:
+            total = check_positive(require(sample, 'total_frames', self), 'total_frames', self)
+        draws = self._draws(sample)
+        clips = [self._clip(draws, total, clip, sample.get('test_mode', False)) for clip in range(self.num_clips)]
+        sample['frame_inds'] = np.concatenate(clips) % total + sample.get('start_index', 0)
+        self._mark(sample)
+        return sample
+
+    def _clip(self, draws, total: int, clip: int, test_mode: bool) -> np.ndarray:
+        frames, offset = self._stretch(draws, total)
+        if frames >= self.clip_len:
+            return self._spread(draws, frames) + offset
+        if not test_mode:
+            start = int(draws.randint(0, frames))
+        else:
+            start = clip if frames < self.num_clips else clip * frames // self.num_clips
+        return np.arange(start, start + self.clip_len) + offset
+
+
+@TRANSFORMS.register_module()
+class PoseDecode:
+    """Gather the frames that ``UniformSampleFrames`` chose.
+
+    Reads ``frame_inds`` (n,), without which all frames stay, ``keypoint`` (M, T, V, C) and ``keypoint_score`` if there
+    is one; writes both as float32 with n frames. Source: PYSKL's.
+    """
+
+    def __call__(self, sample: dict) -> dict:
+        keypoint = keypoint_of(sample, self)
+        chosen = sample.setdefault('frame_inds', np.arange(keypoint.shape[1])) + sample.get('offset', 0)
+        sample['keypoint'] = keypoint[:, chosen].astype(np.float32, copy=False)
+        if 'keypoint_score' in sample:
+            sample['keypoint_score'] = sample['keypoint_score'][:, chosen].astype(np.float32, copy=False)
+        return sample

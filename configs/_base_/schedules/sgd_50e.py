@@ -1,0 +1,2 @@
+_base_ = './sgd_150e.py'
+total_epochs = 50

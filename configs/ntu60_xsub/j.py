@@ -1,0 +1,4 @@
+_base_ = '../_base_/ntu60_xsub.py'
+stream = 'j'
+data = {{_base_.stream.ntu.j.plain}}
+work_dir = './work_dirs/ntu60_xsub/j'

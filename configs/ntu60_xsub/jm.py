@@ -1,0 +1,4 @@
+_base_ = '../_base_/ntu60_xsub.py'
+stream = 'jm'
+data = {{_base_.stream.ntu.jm.plain}}
+work_dir = './work_dirs/ntu60_xsub/jm'
