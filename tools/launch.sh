@@ -13,6 +13,7 @@ if [ "$processes" = 1 ] && [ "$nodes" = 1 ]; then
 fi
 # processes on one machine share its cores
 cores=$(getconf _NPROCESSORS_ONLN)
+export TORCH_CPP_LOG_LEVEL=${TORCH_CPP_LOG_LEVEL:-ERROR}  # DDP notes each time that a projection is or isn't idle
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-$((cores / processes > 0 ? cores / processes : 1))}
 port=${MASTER_PORT:-}
 if [ -z "$port" ]; then

@@ -11,12 +11,12 @@ import mmcv
 import numpy as np
 import torch
 from mmcv import Config, DictAction
-from mmcv.utils import get_logger
 
 import aclnet
 from aclnet import distributed
 from aclnet.apis.config import load_config
 from aclnet.apis.data import build_subset
+from aclnet.apis.log import start_log
 from aclnet.apis.test import evaluate_checkpoint
 from aclnet.apis.train import set_random_seed, train_model
 from aclnet.engine.checkpoint import load_checkpoint
@@ -58,21 +58,22 @@ def _train(args: argparse.Namespace, cfg: Config) -> dict:
     rank, world = distributed.get_dist_info()
     _make_folder(cfg.work_dir)
     timestamp = distributed.broadcast_object(time.strftime('%Y%m%d_%H%M%S'))
-    logger = get_logger('aclnet', os.path.join(cfg.work_dir, f'{timestamp}.log'), cfg.log_level)
+    logger = start_log(os.path.join(cfg.work_dir, f'{timestamp}.log'), cfg.log_level)
     cfg.seed = distributed.broadcast_object(_seed(args, cfg))
     set_random_seed(cfg.seed, args.deterministic)
+    text = cfg.pretty_text  # formatting takes its time: once is enough
     if rank == 0:
         with atomic_write(os.path.join(cfg.work_dir, os.path.basename(args.config)), 'w') as stream:
-            stream.write(cfg.pretty_text)
+            stream.write(text)
     logger.info('aclnet %s, torch %s, mmcv %s, numpy %s; %d process%s on %s; seed %d%s', aclnet.__version__,
                 torch.__version__, mmcv.__version__, np.__version__, world, '' if world == 1 else 'es',
                 _device_name(), cfg.seed, ', deterministic' if args.deterministic else '')
-    logger.info('config:\n%s', cfg.pretty_text)
+    logger.info('config:\n%s', text)
     model = build_model(cfg.model)
     datasets = [build_subset(cfg, mode) for mode, _ in cfg.workflow]
     logger.info('training set: %d samples; %.2f million parameters', len(datasets[0]),
                 sum(p.numel() for p in model.parameters()) / 1e6)
-    meta = dict(config=cfg.pretty_text, exp_name=os.path.basename(args.config), seed=cfg.seed, world_size=world)
+    meta = dict(config=text, exp_name=os.path.basename(args.config), seed=cfg.seed, world_size=world)
     return train_model(model, datasets, cfg, validate=args.validate,
                        test=dict(test_last=args.test_last, test_best=args.test_best), timestamp=timestamp, meta=meta,
                        compile=args.compile, amp=args.amp or cfg.get('amp'))

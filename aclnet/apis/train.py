@@ -6,13 +6,13 @@ import copy
 import logging
 import os
 import random
+import warnings
 from functools import partial
 
 import numpy as np
 import torch
 from mmcv import Config
 from mmcv.runner import build_optimizer
-from mmcv.utils import get_logger
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 from aclnet import distributed
 from aclnet.apis.config import required
 from aclnet.apis.data import build_loader, build_subset
+from aclnet.apis.log import get_logger
 from aclnet.apis.test import evaluate_checkpoint, metric_options
 from aclnet.engine import AmpOptimizerHook, BatchProcessor, EpochHook, EpochRunner, EvaluationHook
 from aclnet.engine.checkpoint import unwrapped
@@ -67,7 +68,7 @@ def train_model(model: nn.Module, dataset: Dataset | list[Dataset], cfg: Config,
         ACLNetError: something in config, data or checkpoints is wrong.
     """
     device = distributed.local_device()
-    logger = get_logger('aclnet', log_level=cfg.log_level)
+    logger = get_logger()
     torch.backends.cudnn.benchmark = bool(cfg.cudnn_benchmark) and not torch.are_deterministic_algorithms_enabled()
     seed = cfg.get('seed') or 0
     datasets = dataset if isinstance(dataset, (list, tuple)) else [dataset]
@@ -105,9 +106,10 @@ def _parallel(model: nn.Module, cfg: Config, device: torch.device) -> nn.Module:
     if distributed.get_dist_info()[1] == 1:
         return model
     # a contrastive term that is still 0 leaves its projection without gradient, which DDP must expect
-    return DistributedDataParallel(model, device_ids=[device.index] if device.type == 'cuda' else None,
-                                   broadcast_buffers=False,
-                                   find_unused_parameters=cfg.get('find_unused_parameters', True))
+    with warnings.catch_warnings():  # torch 2.13 announces another name for broadcast_buffers, which 2.4 has not
+        warnings.filterwarnings('ignore', message='`broadcast_buffers` is deprecated')
+        return DistributedDataParallel(model, device_ids=[device.index] if device.type == 'cuda' else None,
+                                       broadcast_buffers=False, find_unused_parameters=True)
 
 
 def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:

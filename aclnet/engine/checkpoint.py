@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 import time
 from typing import Any
 
@@ -90,8 +91,10 @@ def load_checkpoint(path: str, map_location: str | torch.device = 'cpu') -> dict
     except OSError as error:
         raise ACLNetError(f'checkpoint {path} cannot be read: {error}') from None
     except Exception as error:  # damaged zip archives and pickles raise many kinds
-        raise ACLNetError(f'checkpoint {path} was not loaded: it is damaged, or holds more than tensors and plain data '
-                          f'({str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__})') from None
+        named = re.search(r'GLOBAL (\S+)', str(error))
+        raise ACLNetError(f'checkpoint {path} was not loaded: ' + (
+            f"it refers to '{named[1]}', which is neither a tensor nor plain data" if named
+            else 'it is damaged, or no checkpoint; copy or download it again')) from None
     if isinstance(content, dict) and content and all(isinstance(value, Tensor) for value in content.values()):
         content = dict(state_dict=content)
     if not isinstance(content, dict) or not isinstance(content.get('state_dict'), dict):

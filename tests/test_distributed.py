@@ -1,0 +1,114 @@
+"""Real processes: several ranks follow one rank that has all their samples."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from aclnet import distributed
+from aclnet.errors import ACLNetError
+from aclnet.models import build_model
+
+ROOT = Path(__file__).parents[1]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def model_config(sync: bool) -> dict:
+    return dict(
+        type='SkeletonRecognizer',
+        backbone=dict(type='DynamicGCN', base_channels=12, num_stages=2, gcn_ratio=.125,
+                      graph_cfg=dict(layout='kinect20', mode='random', num_filter=8)),
+        cls_head=dict(type='AffinityHead', num_classes=4, in_channels=12,
+                      inter_loss=dict(start_epoch=2, num_neighbors=2, min_overlap=1, sync_memory=sync, loss_weight=1.),
+                      intra_loss=dict(memory_size=10, sync_memory=sync, loss_weight=1.)))
+
+
+def run(folder: Path, ranks: int) -> list[dict]:
+    env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}
+    done = subprocess.run([sys.executable, 'tests/workers/two_ranks.py', str(ranks), str(folder), str(free_port())],
+                          cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [torch.load(folder / f'{ranks}_{rank}.pt', weights_only=True) for rank in range(ranks)]
+
+
+@pytest.fixture
+def job(tmp_path):
+    def make(sync=True, sizes=(6, 5, 7, 4, 6, 3, 2, 9)):
+        torch.manual_seed(0)
+        model = build_model(model_config(sync)).double()
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if name.endswith(('alpha', 'beta')):
+                    parameter.normal_()  # else the embedding is 0 and the terms are blind
+        batches = [(1 + step // 2, torch.randn(n, 1, 1, 6, 20, 3, dtype=torch.float64), torch.randint(4, (n,)))
+                   for step, n in enumerate(sizes)]
+        torch.save(dict(model=model_config(sync), state=model.state_dict(), batches=batches), tmp_path / 'job.pt')
+        return tmp_path
+    return make
+
+
+def test_ranks_follow_one_rank_with_all_their_samples(job):
+    folder = job()
+    [alone] = run(folder, 1)
+    together = run(folder, 2)
+    for rank in together:
+        for name, value in alone['state'].items():
+            torch.testing.assert_close(rank['state'][name], value, rtol=1e-8, atol=1e-8,
+                                       msg=lambda text, name=name: f'{name}: {text}')
+        for step, (mine, wanted) in enumerate(zip(rank['trace'], alone['trace'])):
+            assert mine['idle'] == wanted['idle'], f'step {step}'
+            assert mine['log'] == pytest.approx(wanted['log'], rel=1e-4, abs=1e-6), f'step {step}'
+    first, last = alone['trace'][0], alone['trace'][-1]
+    projections = {f'cls_head.{term}_loss.cl_fc.{part}' for term in ('inter', 'intra') for part in ('weight', 'bias')}
+    assert set(first['idle']) == projections, 'a term that is 0 must leave its projection alone'
+    assert not last['idle'] and last['log']['loss_inter'] > 0 and last['log']['loss_intra'] > 0
+    assert alone['state']['cls_head.inter_loss.confusion'].sum() > 0
+
+
+def test_without_sync_each_rank_keeps_its_own_memory(job):
+    one, two = run(job(sync=False), 2)
+    name = 'cls_head.intra_loss.memory'
+    assert not torch.equal(one['state'][name], two['state'][name])
+    weight = 'cls_head.fc_cls.weight'
+    assert torch.equal(one['state'][weight], two['state'][weight])
+
+
+def test_one_process_needs_no_group():
+    x = torch.randn(3, 2, requires_grad=True)
+    assert distributed.get_dist_info() == (0, 1)
+    assert distributed.row_counts(3, x.device) == [3] and distributed.gather_rows(x, [3]) is x
+    assert distributed.loss_scale(3, x.device) == 1 and distributed.gather_objects('a') == ['a']
+    distributed.barrier()
+
+
+@pytest.mark.parametrize('launcher,missing', [('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID')])
+def test_a_launcher_without_its_variables_is_named(monkeypatch, launcher, missing):
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'SLURM_PROCID'):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ACLNetError, match=missing):
+        distributed.init(launcher)
+
+
+def test_unknown_launcher():
+    with pytest.raises(ACLNetError, match='none, pytorch, slurm'):
+        distributed.init('mpi')
+
+
+def test_slurm_variables_make_a_group(tmp_path):
+    script = ('from aclnet import distributed as d, errors; d.init("slurm"); print(d.get_dist_info(), d.gather_objects(1));'
+              'd.close()')
+    env = {**os.environ, 'SLURM_PROCID': '0', 'SLURM_NTASKS': '1', 'SLURM_LOCALID': '0', 'SLURM_NODELIST': 'localhost',
+           'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(free_port())}
+    done = subprocess.run([sys.executable, '-c', script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ['(0,', '1)', '[1]'], done.stderr
