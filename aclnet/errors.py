@@ -31,7 +31,8 @@ def run_tool(main: Callable[[], object]) -> None:
         if os.environ.get('ACLNET_TRACEBACK') == '1':
             raise
         sys.stdout.flush()
-        print(f'error: {error}', file=sys.stderr, flush=True)
+        rank = os.environ.get('RANK', '0')
+        print(f'error{"" if rank == "0" else f" (rank {rank})"}: {error}', file=sys.stderr, flush=True)
         sys.exit(2)
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr, flush=True)

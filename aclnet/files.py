@@ -26,6 +26,7 @@ class _DataUnpickler(pickle.Unpickler):
     """Admits numpy arrays and scalars and plain containers; anything else is refused by name, and nothing runs."""
 
     def find_class(self, module: str, name: str) -> Any:
+        module = {'__builtin__': 'builtins'}.get(module, module)  # Python 2's name, which protocol 2 keeps
         if name in _CONTAINERS.get(module, ()):
             return super().find_class(module, name)
         root, _, rest = module.partition('.')

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-EXAMPLE = """example:
+EXAMPLE = """examples:
   python tools/ensemble.py configs/utd_mhad
   python tools/ensemble.py ntu60_xsub --streams j b jm bm --weights 2 2 1 1 --out work_dirs/fused.pkl
 """

@@ -7,6 +7,10 @@ case $processes in
     '' | *[!0-9]* | 0) echo "error: GPUS must be a number of processes of at least 1, got '$processes'" >&2; exit 2 ;;
 esac
 python=${PYTHON:-$(command -v python || command -v python3)}
+"$python" -c 'import aclnet, torch' 2>/dev/null || {
+    echo "error: $python lacks aclnet or torch; activate their environment, or install with: pip install -e ." >&2
+    exit 2
+}
 nodes=${NNODES:-1}
 if [ "$processes" = 1 ] && [ "$nodes" = 1 ]; then
     exec "$python" "$@" --launcher none
@@ -22,6 +26,6 @@ if [ -z "$port" ]; then
         port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     fi
 fi
-exec "$python" -m torch.distributed.run --nproc_per_node="$processes" --nnodes="$nodes" \
+exec "$python" -m aclnet.launch --nproc_per_node="$processes" --nnodes="$nodes" \
     --node_rank="${NODE_RANK:-0}" --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="$port" \
     "$@" --launcher pytorch

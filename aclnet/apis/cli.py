@@ -68,7 +68,7 @@ def _train(args: argparse.Namespace, cfg: Config) -> dict:
     logger.info('aclnet %s, torch %s, mmcv %s, numpy %s; %d process%s on %s; seed %d%s', aclnet.__version__,
                 torch.__version__, mmcv.__version__, np.__version__, world, '' if world == 1 else 'es',
                 _device_name(), cfg.seed, ', deterministic' if args.deterministic else '')
-    logger.info('config:\n%s', text)
+    logger.info('config: %s', os.path.join(cfg.work_dir, os.path.basename(args.config)))
     model = build_model(cfg.model)
     datasets = [build_subset(cfg, mode) for mode, _ in cfg.workflow]
     logger.info('training set: %d samples; %.2f million parameters', len(datasets[0]),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
+import traceback
 from typing import Any
 
 from mmcv import Config
@@ -38,10 +40,13 @@ def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
     try:
         cfg = Config.fromfile(path)
     except SyntaxError as error:
+        _forget(error)
         raise ACLNetError(f'config {path} is not valid Python, line {error.lineno}: {error.msg}') from None
     except FileNotFoundError as error:
+        _forget(error)
         raise ACLNetError(f"config {path} names a _base_ that does not exist: {str(error).replace(chr(34), '')}") from None
     except Exception as error:  # whatever the file's own code raises
+        _forget(error)
         raise ACLNetError(f'config {path} cannot be read: {type(error).__name__}: {error}') from None
     _check_spelling(list(cfg), KNOWN_KEYS, f'config {path}')
     if options:
@@ -60,6 +65,15 @@ def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
                                      'workers_per_gpu', 'persistent_workers'), f"'data' of config {path}")
     cfg.setdefault('work_dir', os.path.join('./work_dirs', os.path.splitext(os.path.basename(path))[0]))
     return cfg
+
+
+def _forget(error: Exception) -> None:
+    """Close the temporary file that mmcv leaves open in the error's frames; closing it later would print a traceback."""
+    hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
+    try:
+        traceback.clear_frames(error.__traceback__)
+    finally:
+        sys.unraisablehook = hook
 
 
 def required(cfg: Config, key: str) -> Any:

@@ -49,8 +49,11 @@ class Loader(DataLoader):
     def __iter__(self) -> Iterator[dict]:
         try:
             yield from super().__iter__()
+            return
         except ACLNetError as error:
-            raise ACLNetError(_sentence(str(error))) from None
+            sentence = _sentence(str(error))
+            error.__traceback__ = None  # its frames would keep the workers alive until the next garbage collection
+        raise ACLNetError(sentence)
 
 
 def _sentence(text: str) -> str:

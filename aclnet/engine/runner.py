@@ -68,7 +68,10 @@ class EpochRunner(EpochBasedRunner):
         self.logger.info('training on %s, work_dir %s, %d of %d epochs done', get_host_info(), self.work_dir, self.epoch,
                          self._max_epochs)
         self._max_iters = self._max_epochs * len(data_loaders[[mode for mode, _ in workflow].index('train')])
-        self.call_hook('before_run')
+        try:
+            self.call_hook('before_run')
+        except ImportError as error:  # logger hooks import what they log to
+            raise ACLNetError(f'a hook of log_config or custom_hooks needs a package that is not installed: {error}') from None
         while self.epoch < self._max_epochs:
             for loader, (mode, epochs) in zip(data_loaders, workflow):
                 for _ in range(epochs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 
 import numpy as np
@@ -170,7 +171,9 @@ def _unit_arguments(kwargs: dict, num_stages: int, num_joints: int) -> list[dict
     stages = [dict(gcn={}, tcn={}) for _ in range(num_stages)]
     for name, value in kwargs.items():
         if name not in known:
-            raise ACLNetError(f"the backbone has no argument '{name}'{nearest(name, known)} (of the units: {', '.join(known)})")
+            own = [*inspect.signature(DynamicGCN).parameters][:-1]
+            raise ACLNetError(f"the backbone has no argument '{name}'{nearest(name, [*own, *known])} "
+                              f"(known: {', '.join([*own, *known])})")
         per_stage = isinstance(value, tuple) and len(value) == num_stages
         for i, stage in enumerate(stages):
             stage[name[:3]][name[4:]] = value[i] if per_stage else value

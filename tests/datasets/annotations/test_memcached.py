@@ -8,6 +8,7 @@ import pickle
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 import warnings
@@ -175,6 +176,15 @@ def test_without_a_server(rng, tmp_path):
     assert len(seen) == 1
     with pytest.raises(ACLNetError, match='sample b has no raw_file, and the memcached server .* does not hold'):
         reader.read(dict(frame_dir='b'))
+
+
+def test_without_the_client_library(rng, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'pymemcache.client.base', None)
+    value = poses(rng)
+    write(tmp_path / 'raw.pkl', dict(a=value))
+    reader = MemcachedPoses(('127.0.0.1', free_port()), RawFiles(tmp_path / 'k.pkl'))
+    with pytest.warns(UserWarning, match='is no help'):
+        assert same(reader.read(dict(frame_dir='a', raw_file='raw.pkl')), value)
 
 
 @pytest.mark.parametrize('answer', [b'', b'HTTP/1.1 400 Bad Request\r\n\r\n', b'VALUE b 1 3\r\nabc\r\nEND\r\n', None])
