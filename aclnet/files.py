@@ -26,7 +26,10 @@ class _DataUnpickler(pickle.Unpickler):
     """Admits numpy arrays and scalars and plain containers; anything else is refused by name, and nothing runs."""
 
     def find_class(self, module: str, name: str) -> Any:
-        module = {'__builtin__': 'builtins'}.get(module, module)  # Python 2's name, which protocol 2 keeps
+        if module == '__builtin__':  # protocol 2 keeps the names of Python 2
+            module, name = 'builtins', {'xrange': 'range'}.get(name, name)
+        if (module, name) == ('builtins', 'bytes'):
+            return _no_bytes  # only empty bytes are written so
         if name in _CONTAINERS.get(module, ()):
             return super().find_class(module, name)
         root, _, rest = module.partition('.')
@@ -39,6 +42,10 @@ class _DataUnpickler(pickle.Unpickler):
             if rest == 'dtypes' and isinstance(getattr(np.dtypes, name, None), type):
                 return getattr(np.dtypes, name)
         raise pickle.UnpicklingError(f"it refers to '{module}.{name}', which is neither an array nor a plain container")
+
+
+def _no_bytes() -> bytes:
+    return b''
 
 
 def _numpy_home(inner: str) -> str:
