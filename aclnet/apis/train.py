@@ -90,8 +90,7 @@ def train_model(model: nn.Module, dataset: Dataset | list[Dataset], cfg: Config,
     if validate:
         runner.register_hook(_evaluation_hook(cfg, seed, processor), priority=_RUN_ORDER['evaluation'])
     _start_from(runner, cfg, logger)
-    for part in unwrapped(runner.model).modules():  # one start for all ranks, drawn prototypes included
-        distributed.broadcast_buffers(part)
+    distributed.broadcast_buffers(unwrapped(runner.model))  # one start for all ranks, drawn prototypes included
     runner.run(loaders, workflow)
     return _final_tests(runner, cfg, test or {}, logger, compile, amp)
 
