@@ -14,7 +14,7 @@ import numpy as np
 
 from aclnet.errors import ACLNetError
 
-__all__ = ['atomic_write', 'load_pickle', 'loads_pickle']
+__all__ = ['atomic_write', 'load_pickle', 'loads_pickle', 'numpy_home']
 
 _CONTAINERS = {'builtins': {'set', 'frozenset', 'slice', 'complex', 'bytearray', 'range'},
                'collections': {'OrderedDict', 'defaultdict'},
@@ -36,7 +36,7 @@ class _DataUnpickler(pickle.Unpickler):
         if root == 'numpy':
             inner = rest.removeprefix('_core.').removeprefix('core.')
             if (inner, name) in _NUMPY:
-                return super().find_class(_numpy_home(inner), name)
+                return super().find_class(numpy_home(inner), name)
             if rest == '' and (name in ('ndarray', 'dtype') or _is_scalar_type(name)):
                 return getattr(np, name)
             if rest == 'dtypes' and isinstance(getattr(np.dtypes, name, None), type):
@@ -48,10 +48,9 @@ def _no_bytes() -> bytes:
     return b''
 
 
-def _numpy_home(inner: str) -> str:
+def numpy_home(inner: str) -> str:
     """Module of numpy's pickle helpers in the numpy at hand: files of numpy 1 and 2 name different ones."""
-    core = 'numpy._core' if hasattr(np, '_core') else 'numpy.core'
-    return f'{core}.{inner}'
+    return f'numpy.{"core" if np.__version__.startswith("1.") else "_core"}.{inner}'
 
 
 def _is_scalar_type(name: str) -> bool:

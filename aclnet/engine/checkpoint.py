@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import logging
 import os
 import re
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 import aclnet
 from aclnet import distributed
 from aclnet.errors import ACLNetError
-from aclnet.files import atomic_write
+from aclnet.files import atomic_write, numpy_home
 
 __all__ = ['fetch', 'load_checkpoint', 'load_weights', 'save_checkpoint', 'unwrapped']
 
@@ -28,10 +29,10 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 def _forged(module: str):
     """numpy's scalar constructor under the module name that a pickle of numpy 1 or 2 gives it."""
-    home = np._core if hasattr(np, '_core') else np.core
+    home = importlib.import_module(numpy_home('multiarray'))
 
     def scalar(*args):
-        return home.multiarray.scalar(*args)
+        return home.scalar(*args)
 
     scalar.__module__, scalar.__qualname__ = module, 'scalar'
     return scalar
