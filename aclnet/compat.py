@@ -59,8 +59,10 @@ def _let_config_format_itself() -> None:
 
     formatter = config.FormatCode
     if 'verify' not in inspect.signature(formatter).parameters:
+
         def format_code(text, style_config=None, verify=True):
             return formatter(text, style_config=style_config)
+
         config.FormatCode = format_code
 
 

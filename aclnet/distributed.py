@@ -11,8 +11,20 @@ import torch.distributed as dist
 
 from aclnet.errors import ACLNetError
 
-__all__ = ['LAUNCHERS', 'barrier', 'broadcast_buffers', 'broadcast_object', 'close', 'gather_objects', 'gather_rows',
-           'get_dist_info', 'init', 'local_device', 'loss_scale', 'row_counts']
+__all__ = [
+    'LAUNCHERS',
+    'barrier',
+    'broadcast_buffers',
+    'broadcast_object',
+    'close',
+    'gather_objects',
+    'gather_rows',
+    'get_dist_info',
+    'init',
+    'local_device',
+    'loss_scale',
+    'row_counts',
+]
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 
@@ -36,7 +48,7 @@ def init(launcher: str = 'none', backend: str | None = None) -> None:
 
     Args:
         launcher: 'none' (one process), 'pytorch' (torchrun's variables) or 'slurm' (srun's).
-        backend: 'nccl' or 'gloo'; None takes nccl where there are GPUs and gloo elsewhere.
+        backend: 'nccl' or 'gloo'; None takes nccl where there are GPUs. Without a GPU it is always gloo.
 
     Raises:
         ACLNetError: unknown launcher, its variables are missing, or there are fewer GPUs than processes on this node.
@@ -47,31 +59,44 @@ def init(launcher: str = 'none', backend: str | None = None) -> None:
         return
     if launcher == 'slurm':
         _adopt_slurm()
-    missing = [name for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
-               if name not in os.environ]
+    missing = [
+        name for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT') if name not in os.environ
+    ]
     if missing:
-        raise ACLNetError(f"launcher '{launcher}' needs the environment variables {', '.join(missing)}; "
-                          'start through tools/dist_train.sh or tools/dist_test.sh')
-    if torch.cuda.is_available() and backend != 'gloo':
+        raise ACLNetError(
+            f"launcher '{launcher}' needs the environment variables {', '.join(missing)}; "
+            'start through tools/dist_train.sh or tools/dist_test.sh'
+        )
+    backend = (backend or 'nccl') if torch.cuda.is_available() else 'gloo'  # published configs ask for nccl
+    if backend != 'gloo':
         local, count = int(os.environ['LOCAL_RANK']), torch.cuda.device_count()
         if local >= count:
-            raise ACLNetError(f'process {local} of this node has no GPU: {count} visible; '
-                              'start fewer processes or change CUDA_VISIBLE_DEVICES')
+            raise ACLNetError(
+                f'process {local} of this node has no GPU: {count} visible; '
+                'start fewer processes or change CUDA_VISIBLE_DEVICES'
+            )
         torch.cuda.set_device(local)
     try:
-        dist.init_process_group(backend or ('nccl' if torch.cuda.is_available() else 'gloo'))
+        dist.init_process_group(backend)
     except (RuntimeError, ValueError) as error:
-        raise ACLNetError(f"no contact at {os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}: {error}") from error
+        raise ACLNetError(f'no contact at {os.environ["MASTER_ADDR"]}:{os.environ["MASTER_PORT"]}: {error}') from error
 
 
 def _adopt_slurm() -> None:
     """Translate srun's variables into torchrun's; MASTER_ADDR and MASTER_PORT are kept where they are set."""
     try:
-        env = {'RANK': os.environ['SLURM_PROCID'], 'WORLD_SIZE': os.environ['SLURM_NTASKS'],
-               'LOCAL_RANK': os.environ['SLURM_LOCALID']}
+        env = {
+            'RANK': os.environ['SLURM_PROCID'],
+            'WORLD_SIZE': os.environ['SLURM_NTASKS'],
+            'LOCAL_RANK': os.environ['SLURM_LOCALID'],
+        }
         nodes = os.environ['SLURM_NODELIST']
     except KeyError as error:
-        raise ACLNetError(f"launcher 'slurm' needs {error.args[0]}, which srun sets; start the tool through srun") from None
+        raise ACLNetError(
+            f"launcher 'slurm' needs {error.args[0]}, which srun sets; start the tool through srun"
+        ) from None
+    if torch.cuda.device_count() == 1:  # srun gave each task a GPU of its own
+        env['LOCAL_RANK'] = '0'
     os.environ.update(env)
     os.environ.setdefault('MASTER_PORT', '29500')
     if 'MASTER_ADDR' not in os.environ:
@@ -150,12 +175,11 @@ def loss_scale(rows: int, device: torch.device) -> float:
 
 
 class _GatherRows(torch.autograd.Function):
-
     @staticmethod
     def forward(ctx, x, counts):
         ctx.counts = counts
         padded = x.new_zeros((max(counts), *x.shape[1:]))
-        padded[:len(x)] = x
+        padded[: len(x)] = x
         parts = [torch.empty_like(padded) for _ in counts]
         dist.all_gather(parts, padded)
         gathered = torch.cat([part[:count] for part, count in zip(parts, counts)])
@@ -169,4 +193,4 @@ class _GatherRows(torch.autograd.Function):
         dist.all_reduce(grad)  # every rank's loss may depend on this rank's rows
         rank = dist.get_rank()
         start = sum(ctx.counts[:rank])
-        return grad[start:start + ctx.counts[rank]], None
+        return grad[start : start + ctx.counts[rank]], None

@@ -16,9 +16,11 @@ from aclnet.errors import ACLNetError
 
 __all__ = ['atomic_write', 'load_pickle', 'loads_pickle', 'numpy_home']
 
-_CONTAINERS = {'builtins': {'set', 'frozenset', 'slice', 'complex', 'bytearray', 'range'},
-               'collections': {'OrderedDict', 'defaultdict'},
-               '_codecs': {'encode'}}  # protocol 2 writes bytes as a call of _codecs.encode
+_CONTAINERS = {
+    'builtins': {'set', 'frozenset', 'slice', 'complex', 'bytearray', 'range'},
+    'collections': {'OrderedDict', 'defaultdict'},
+    '_codecs': {'encode'},
+}  # protocol 2 writes bytes as a call of _codecs.encode
 _NUMPY = {('multiarray', '_reconstruct'), ('multiarray', 'scalar'), ('numeric', '_frombuffer')}
 
 
@@ -66,8 +68,9 @@ def _load(stream: IO[bytes], where: str) -> Any:
     except MemoryError:
         raise ACLNetError(f'{where} was not loaded: it asks for more memory than there is') from None
     except Exception as error:  # a damaged pickle can raise nearly anything
-        raise ACLNetError(f'{where} is not a whole pickle file ({type(error).__name__}: {error}); '
-                          'download or make it again') from None
+        raise ACLNetError(
+            f'{where} is not a whole pickle file ({type(error).__name__}: {error}); download or make it again'
+        ) from None
 
 
 def load_pickle(path: str | os.PathLike, what: str = 'file') -> Any:

@@ -18,8 +18,11 @@ def main() -> None:
         run.main()
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
-        print(f'error: the process of rank {rank} failed first, with exit code {failure.exitcode}; what it said stands '
-              'above', file=sys.stderr)
+        print(
+            f'error: the process of rank {rank} failed first, with exit code {failure.exitcode}; what it said stands '
+            'above',
+            file=sys.stderr,
+        )
         sys.exit(failure.exitcode if failure.exitcode > 0 else 128 - failure.exitcode)
 
 

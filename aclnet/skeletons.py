@@ -54,8 +54,9 @@ class Layout:
     @cached_property
     def kbone_partner(self) -> np.ndarray:
         """(V,) the grandparent, or the joint itself where its parent is the root."""
-        return np.array([joint if parent == self.root else self.parents[parent]
-                         for joint, parent in enumerate(self.parents)])
+        return np.array(
+            [joint if parent == self.root else self.parents[parent] for joint, parent in enumerate(self.parents)]
+        )
 
     @cached_property
     def mirror(self) -> np.ndarray:
@@ -68,11 +69,20 @@ class Layout:
     @cached_property
     def edges(self) -> tuple[tuple[int, int], ...]:
         """(joint, joint nearer the root) for every joint but the root."""
-        return tuple((joint, self.graph_edges.get(joint, parent))
-                     for joint, parent in enumerate(self.parents) if joint != parent)
+        return tuple(
+            (joint, self.graph_edges.get(joint, parent)) for joint, parent in enumerate(self.parents) if joint != parent
+        )
 
-    def graph(self, mode: str = 'random', max_hop: int = 1, nx_node: int = 1, num_filter: int = 8,
-              init_std: float = 0.02, init_off: float = 0.04, rng: np.random.Generator | None = None) -> np.ndarray:
+    def graph(
+        self,
+        mode: str = 'random',
+        max_hop: int = 1,
+        nx_node: int = 1,
+        num_filter: int = 8,
+        init_std: float = 0.02,
+        init_off: float = 0.04,
+        rng: np.random.Generator | None = None,
+    ) -> np.ndarray:
         """Adjacency of the layout, (K, V·nx_node, V·nx_node) float32.
 
         Args:
@@ -87,8 +97,9 @@ class Layout:
             ACLNetError: an unknown mode, or ``nx_node`` above 1 for a mode with real edges.
         """
         if mode not in GRAPH_MODES:
-            raise ACLNetError(f"there is no graph mode '{mode}'{nearest(mode, GRAPH_MODES)} "
-                              f'(known: {", ".join(GRAPH_MODES)})')
+            raise ACLNetError(
+                f"there is no graph mode '{mode}'{nearest(mode, GRAPH_MODES)} (known: {', '.join(GRAPH_MODES)})"
+            )
         if nx_node != 1 and mode != 'random':
             raise ACLNetError(f"nx_node={nx_node} needs graph mode 'random', got '{mode}'")
         if mode == 'random':
@@ -98,8 +109,9 @@ class Layout:
         if mode == 'binary_adj':
             return (self._inward + self._inward.T)[None].astype(np.float32)
         if mode == 'spatial':
-            return np.stack([np.eye(self.num_joints), _column_normalised(self._inward),
-                             _column_normalised(self._inward.T)]).astype(np.float32)
+            return np.stack(
+                [np.eye(self.num_joints), _column_normalised(self._inward), _column_normalised(self._inward.T)]
+            ).astype(np.float32)
         return self._distance_partition(max_hop).astype(np.float32)
 
     @cached_property
@@ -143,21 +155,50 @@ _OPENPOSE_LIMBS = ((5, 6, 7), (11, 12, 13), (2, 3, 4), (8, 9, 10))
 _KINECT_SWAPS = tuple((joint, joint + 4) for joint in (4, 5, 6, 7, 12, 13, 14, 15))
 
 _ALL = (
-    Layout('nturgb+d', parents=(1, 20, 20, 2, 20, 4, 5, 6, 20, 8, 9, 10, 0, 12, 13, 14, 0, 16, 17, 18, 20, 22, 7, 24, 11),
-           swaps=(*_KINECT_SWAPS, (21, 23), (22, 24)),
-           limbs=((4, 5, 6, 7, 21, 22), (12, 13, 14, 15), (8, 9, 10, 11, 23, 24), (16, 17, 18, 19)),
-           graph_edges={21: 7, 23: 11}),
-    Layout('kinect20', parents=(1, 2, 2, 2, 2, 4, 5, 6, 2, 8, 9, 10, 0, 12, 13, 14, 0, 16, 17, 18),
-           swaps=_KINECT_SWAPS,
-           limbs=((4, 5, 6, 7), (12, 13, 14, 15), (8, 9, 10, 11), (16, 17, 18, 19))),
-    Layout('coco', parents=(0, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 0, 0, 11, 12, 13, 14),
-           swaps=_COCO_SWAPS, limbs=_COCO_LIMBS, scored=True, graph_edges={11: 5, 12: 6}),
-    Layout('coco_new', parents=(19, 0, 0, 1, 2, 19, 19, 5, 6, 7, 8, 17, 17, 11, 12, 13, 14, 18, 19, 19),
-           swaps=_COCO_SWAPS, limbs=_COCO_LIMBS, scored=True, subtracts_scores=True),
-    Layout('openpose', parents=(1, 1, 1, 2, 3, 1, 5, 6, 2, 8, 9, 5, 11, 12, 0, 0, 14, 15),
-           swaps=_OPENPOSE_SWAPS, limbs=_OPENPOSE_LIMBS, scored=True),
-    Layout('openpose_new', parents=(1, 1, 1, 2, 3, 1, 5, 6, 18, 8, 9, 18, 11, 12, 0, 0, 14, 15, 19, 1),
-           swaps=_OPENPOSE_SWAPS, limbs=_OPENPOSE_LIMBS, scored=True, subtracts_scores=True),
+    Layout(
+        'nturgb+d',
+        parents=(1, 20, 20, 2, 20, 4, 5, 6, 20, 8, 9, 10, 0, 12, 13, 14, 0, 16, 17, 18, 20, 22, 7, 24, 11),
+        swaps=(*_KINECT_SWAPS, (21, 23), (22, 24)),
+        limbs=((4, 5, 6, 7, 21, 22), (12, 13, 14, 15), (8, 9, 10, 11, 23, 24), (16, 17, 18, 19)),
+        graph_edges={21: 7, 23: 11},
+    ),
+    Layout(
+        'kinect20',
+        parents=(1, 2, 2, 2, 2, 4, 5, 6, 2, 8, 9, 10, 0, 12, 13, 14, 0, 16, 17, 18),
+        swaps=_KINECT_SWAPS,
+        limbs=((4, 5, 6, 7), (12, 13, 14, 15), (8, 9, 10, 11), (16, 17, 18, 19)),
+    ),
+    Layout(
+        'coco',
+        parents=(0, 0, 0, 1, 2, 0, 0, 5, 6, 7, 8, 0, 0, 11, 12, 13, 14),
+        swaps=_COCO_SWAPS,
+        limbs=_COCO_LIMBS,
+        scored=True,
+        graph_edges={11: 5, 12: 6},
+    ),
+    Layout(
+        'coco_new',
+        parents=(19, 0, 0, 1, 2, 19, 19, 5, 6, 7, 8, 17, 17, 11, 12, 13, 14, 18, 19, 19),
+        swaps=_COCO_SWAPS,
+        limbs=_COCO_LIMBS,
+        scored=True,
+        subtracts_scores=True,
+    ),
+    Layout(
+        'openpose',
+        parents=(1, 1, 1, 2, 3, 1, 5, 6, 2, 8, 9, 5, 11, 12, 0, 0, 14, 15),
+        swaps=_OPENPOSE_SWAPS,
+        limbs=_OPENPOSE_LIMBS,
+        scored=True,
+    ),
+    Layout(
+        'openpose_new',
+        parents=(1, 1, 1, 2, 3, 1, 5, 6, 18, 8, 9, 18, 11, 12, 0, 0, 14, 15, 19, 1),
+        swaps=_OPENPOSE_SWAPS,
+        limbs=_OPENPOSE_LIMBS,
+        scored=True,
+        subtracts_scores=True,
+    ),
 )
 LAYOUTS = {layout.name: layout for layout in _ALL}
 LAYOUTS['nw_ucla'] = LAYOUTS['kinect20']  # the research release's name for its mirror
@@ -168,5 +209,6 @@ def get(name: str) -> Layout:
     try:
         return LAYOUTS[name]
     except (KeyError, TypeError):
-        raise ACLNetError(f"there is no joint layout '{name}'{nearest(name, LAYOUTS)} "
-                          f'(known: {", ".join(LAYOUTS)})') from None
+        raise ACLNetError(
+            f"there is no joint layout '{name}'{nearest(name, LAYOUTS)} (known: {', '.join(LAYOUTS)})"
+        ) from None

@@ -11,10 +11,11 @@ CONFIG = """
 layout = 'kinect20'
 model = dict(
     type='SkeletonRecognizer',
-    backbone=dict(type='DynamicGCN', base_channels=16, num_stages=3, inflate_stages=[2], down_stages=[2], gcn_ratio=0.125,
+    backbone=dict(type='DynamicGCN', base_channels=16, num_stages=3, inflate_stages=[2], down_stages=[2], gcn_ratio=.125,
                   graph_cfg=dict(layout=layout, mode='random', num_filter=8, init_off=.04, init_std=.02)),
     cls_head=dict(type='AffinityHead', num_classes={classes}, in_channels=32,
-                  inter_loss=dict(start_epoch=1, num_neighbors=2, min_overlap=1), intra_loss=dict(memory_size={memory})))
+                  inter_loss=dict(start_epoch=1, num_neighbors=2, min_overlap=1),
+                  intra_loss=dict(memory_size={memory})))
 train_pipeline = [
     dict(type='PreNormalize3D', align_spine=False), dict(type='RandomRot', theta=0.2),
     dict(type='GenSkeFeat', dataset=layout, feats=['j']), dict(type='UniformSampleDecode', clip_len=8),
@@ -44,9 +45,11 @@ def annotations(train: int = 21, val: int = 9, classes: int = 3, seed: int = 0, 
     items = []
     for i in range(train + val):
         label, frames = i % classes, int(rng.integers(5, 14))
-        body = rng.normal(0, .3, (1, 1, joints, 3)) + rng.normal(0, .01, (1, frames, joints, 3))
+        body = rng.normal(0, 0.3, (1, 1, joints, 3)) + rng.normal(0, 0.01, (1, frames, joints, 3))
         body[0, :, 7, 0] += np.sin(np.arange(frames) * (label + 1))
-        items.append(dict(frame_dir=f'sample{i:03d}', label=label, total_frames=frames, keypoint=body.astype(np.float16)))
+        items.append(
+            dict(frame_dir=f'sample{i:03d}', label=label, total_frames=frames, keypoint=body.astype(np.float16))
+        )
     names = [item['frame_dir'] for item in items]
     return dict(split=dict(xsub_train=names[:train], xsub_val=names[train:]), annotations=items)
 

@@ -25,10 +25,23 @@ def tool(name: str, *argv: object):
 def shell(*words: object, cwd: Path = ROOT, timeout: int = 300, **env: str) -> subprocess.CompletedProcess:
     """Run a command as a user would, with this Python first on the PATH."""
     folder = os.path.dirname(sys.executable)
-    variables = {**os.environ, 'PATH': f'{folder}:{os.environ["PATH"]}', 'PYTHON': sys.executable,
-                 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1', **env}
-    return subprocess.run([str(word) for word in words], cwd=cwd, env=variables, capture_output=True, text=True,
-                          timeout=timeout, stdin=subprocess.DEVNULL)
+    variables = {
+        **os.environ,
+        'PATH': f'{folder}:{os.environ["PATH"]}',
+        'PYTHON': sys.executable,
+        'PYTHONPATH': str(ROOT),
+        'OMP_NUM_THREADS': '1',
+        **env,
+    }
+    return subprocess.run(
+        [str(word) for word in words],
+        cwd=cwd,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def checkpoint(path: Path | str) -> dict:

@@ -8,9 +8,9 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from mmcv import Config
 
 from aclnet import compat  # noqa: F401  mmcv must be imported through it
-from mmcv import Config
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 STREAMS = ('j', 'b', 'k', 'jm', 'bm', 'km')
@@ -77,20 +77,35 @@ def expected_steps(dataset: str, stream: str, phase: str) -> list[tuple[str, dic
     extra = EXTRAS[dataset][STREAMS.index(stream)]
     clips = {'train': {}, 'val': dict(num_clips=1), 'test': dict(num_clips=10)}[phase]
     features = ('GenSkeFeat', dict(dataset=layout, feats=[stream]))
-    packing = [('FormatGCNInput', dict(num_person=persons)),
-               ('Collect', dict(keys=['keypoint', 'label'], meta_keys=[])),
-               ('ToTensor', dict(keys=['keypoint']))]
+    packing = [
+        ('FormatGCNInput', dict(num_person=persons)),
+        ('Collect', dict(keys=['keypoint', 'label'], meta_keys=[])),
+        ('ToTensor', dict(keys=['keypoint'])),
+    ]
     if dataset in FLAT_DATASETS:
-        random = [('Flip', dict(flip_ratio=0.5, left_kp=[1, 3, 5, 7, 9, 11, 13, 15],
-                                right_kp=[2, 4, 6, 8, 10, 12, 14, 16]))]
+        random = [
+            ('Flip', dict(flip_ratio=0.5, left_kp=[1, 3, 5, 7, 9, 11, 13, 15], right_kp=[2, 4, 6, 8, 10, 12, 14, 16]))
+        ]
         reading = [('DecompressPose', dict(squeeze=True, max_person=10))] if dataset == 'k400' else []
-        return [*reading, ('UniformSampleFrames', dict(clip_len=clip_len, **clips)), ('PoseDecode', {}),
-                *(random if phase == 'train' else []), ('KineticsTransform', {}), features, *packing]
+        return [
+            *reading,
+            ('UniformSampleFrames', dict(clip_len=clip_len, **clips)),
+            ('PoseDecode', {}),
+            *(random if phase == 'train' else []),
+            ('KineticsTransform', {}),
+            features,
+            *packing,
+        ]
     random = [('RandomRot', dict(theta=0.2))]
     if extra:
         random.append((extra, dict(dataset=layout, p={'SpatialFlip': 0.5, 'PartDrop': 0.2}[extra])))
-    return [('PreNormalize3D', dict(align_spine=False)), *(random if phase == 'train' else []), features,
-            ('UniformSampleDecode', dict(clip_len=clip_len, **clips)), *packing]
+    return [
+        ('PreNormalize3D', dict(align_spine=False)),
+        *(random if phase == 'train' else []),
+        features,
+        ('UniformSampleDecode', dict(clip_len=clip_len, **clips)),
+        *packing,
+    ]
 
 
 def test_every_config_is_in_the_table():
@@ -113,25 +128,53 @@ def test_values(dataset, stream):
     assert [data[phase].split for phase in ('train', 'val', 'test')] == [train_split, test_split, test_split]
     assert [data[phase].get('test_mode', False) for phase in ('train', 'val', 'test')] == [False, True, True]
     if dataset == 'k400':
-        assert all(data[phase].memcached is True and data[phase].mc_cfg == ('localhost', 22077)
-                   and data[phase].box_thr == 0.5 for phase in ('train', 'val', 'test'))
+        assert all(
+            data[phase].memcached is True and data[phase].mc_cfg == ('localhost', 22077) and data[phase].box_thr == 0.5
+            for phase in ('train', 'val', 'test')
+        )
         assert data.train.valid_ratio == 0.0
     else:
         assert not {'memcached', 'mc_cfg', 'box_thr', 'valid_ratio'} & {*data.train, *data.val, *data.test}
 
     assert cfg.model.backbone.to_dict() == dict(
-        type='DynamicGCN', in_channels=3, base_channels=width, num_stages=10, inflate_stages=[5, 8],
-        down_stages=[5, 8], gcn_ratio=0.125, gcn_ctr='T', gcn_ada='T',
+        type='DynamicGCN',
+        in_channels=3,
+        base_channels=width,
+        num_stages=10,
+        inflate_stages=[5, 8],
+        down_stages=[5, 8],
+        gcn_ratio=0.125,
+        gcn_ctr='T',
+        gcn_ada='T',
         tcn_ms_cfg=[(3, 1), (3, 2), (3, 3), (3, 4), ('max', 3), '1x1'],
-        graph_cfg=dict(layout=layout, mode='random', num_filter=8, init_off=0.04, init_std=0.02))
+        graph_cfg=dict(layout=layout, mode='random', num_filter=8, init_off=0.04, init_std=0.02),
+    )
     assert cfg.model.cls_head.to_dict() == dict(
-        type='AffinityHead', num_classes=classes, in_channels=4 * width,
+        type='AffinityHead',
+        num_classes=classes,
+        in_channels=4 * width,
         loss_cls=dict(type='CrossEntropyLoss', loss_weight=1.0),
-        inter_loss=dict(type='InterClassAffinityLoss', loss_weight=0.1, embed_channels=256, momentum=0.9,
-                        start_epoch=10 if small else 30, num_neighbors=10, min_overlap=4,
-                        temperatures=((10, 0.1), (20, 0.5), (None, 1.0)), sync_memory=True),
-        intra_loss=dict(type='IntraClassMarginLoss', loss_weight=0.1, memory_size=memory, embed_channels=256,
-                        temperature=0.1, margin=0.1, sync_memory=True))
+        inter_loss=dict(
+            type='InterClassAffinityLoss',
+            loss_weight=0.1,
+            embed_channels=256,
+            momentum=0.9,
+            start_epoch=10 if small else 30,
+            num_neighbors=10,
+            min_overlap=4,
+            temperatures=((10, 0.1), (20, 0.5), (None, 1.0)),
+            sync_memory=True,
+        ),
+        intra_loss=dict(
+            type='IntraClassMarginLoss',
+            loss_weight=0.1,
+            memory_size=memory,
+            embed_channels=256,
+            temperature=0.1,
+            margin=0.1,
+            sync_memory=True,
+        ),
+    )
     assert set(cfg.model) == {'type', 'backbone', 'cls_head', 'test_cfg'}
     assert (cfg.model.type, cfg.model.test_cfg) == ('SkeletonRecognizer', {'average_clips': 'prob'})
 
@@ -169,10 +212,20 @@ def test_the_dump_reads_back_equal(dataset, stream, tmp_path):
     assert Config.fromfile(str(tmp_path / 'dump.py'))._cfg_dict == cfg._cfg_dict
 
 
-@pytest.mark.parametrize(('option', 'value'), [
-    ('data.train.split', 'mine'), ('data.test.ann_file', 'elsewhere.pkl'), ('data.videos_per_gpu', 8),
-    ('data.train.pipeline.4.clip_len', 64), ('model.backbone.base_channels', 16), ('model.cls_head.inter_loss', None),
-    ('model.cls_head.intra_loss.memory_size', 256), ('optimizer.lr', 0.1), ('total_epochs', 3)])
+@pytest.mark.parametrize(
+    ('option', 'value'),
+    [
+        ('data.train.split', 'mine'),
+        ('data.test.ann_file', 'elsewhere.pkl'),
+        ('data.videos_per_gpu', 8),
+        ('data.train.pipeline.4.clip_len', 64),
+        ('model.backbone.base_channels', 16),
+        ('model.cls_head.inter_loss', None),
+        ('model.cls_head.intra_loss.memory_size', 256),
+        ('optimizer.lr', 0.1),
+        ('total_epochs', 3),
+    ],
+)
 def test_an_option_overrides_one_value(option, value):
     cfg = load('ntu60_xsub', 'b')
     before = load('ntu60_xsub', 'b')
@@ -190,6 +243,7 @@ def test_an_option_overrides_one_value(option, value):
 def test_one_training_step(dataset, stream):
     torch = pytest.importorskip('torch')
     from aclnet.models import build_model
+
     _, joints, persons, _, classes = SIZES[dataset][:5]
     cfg = load(dataset, stream)
     cfg.merge_from_dict({'model.backbone.base_channels': 16, 'model.cls_head.in_channels': 64})
@@ -204,7 +258,7 @@ def test_one_training_step(dataset, stream):
 
 
 # ---- a config as the users of PYSKL write it: one flat file, the published names
-FLAT = '''
+FLAT = """
 feature, layout, clip = 'bm', 'coco_new', 48
 work_dir = f'work_dirs/mine/{feature}'
 model = dict(
@@ -240,7 +294,7 @@ checkpoint_config = dict(interval=1)
 evaluation = dict(interval=1, metrics=['top_k_accuracy'], topk=(1, 5))
 log_config = dict(interval=100, hooks=[dict(type='TextLoggerHook')])
 log_level = 'INFO'
-'''
+"""
 
 
 @pytest.fixture
@@ -252,6 +306,7 @@ def flat(tmp_path) -> Config:
 def test_a_flat_config_of_published_names_builds_its_model(flat):
     torch = pytest.importorskip('torch')
     from aclnet.models import build_model
+
     model = build_model(flat.model)
     assert model.cls_head.intra_loss.memory_size == 1024
     losses = model(keypoint=torch.randn(2, 1, 2, 8, 20, 3), label=torch.tensor([[3], [98]]), return_loss=True)
@@ -266,9 +321,18 @@ def test_a_flat_config_of_published_names_runs_its_pipelines(flat):
     import numpy as np
 
     from aclnet.datasets.transforms import Compose
+
     rng = np.random.default_rng(0)
     for phase, clips in (('train', 1), ('val', 1), ('test', 10)):
-        sample = dict(keypoint=rng.uniform(1, 99, (1, 30, 17, 2)).astype(np.float16), total_frames=30, label=7,
-                      keypoint_score=rng.random((1, 30, 17)).astype(np.float16), img_shape=(100, 100),
-                      original_shape=(100, 100), start_index=0, modality='Pose', test_mode=phase != 'train')
+        sample = dict(
+            keypoint=rng.uniform(1, 99, (1, 30, 17, 2)).astype(np.float16),
+            total_frames=30,
+            label=7,
+            keypoint_score=rng.random((1, 30, 17)).astype(np.float16),
+            img_shape=(100, 100),
+            original_shape=(100, 100),
+            start_index=0,
+            modality='Pose',
+            test_mode=phase != 'train',
+        )
         assert tuple(Compose(flat.data[phase].pipeline)(sample)['keypoint'].shape) == (clips, 2, 48, 20, 3)

@@ -27,17 +27,33 @@ def free_port() -> int:
 def model_config(sync: bool) -> dict:
     return dict(
         type='SkeletonRecognizer',
-        backbone=dict(type='DynamicGCN', base_channels=12, num_stages=2, gcn_ratio=.125,
-                      graph_cfg=dict(layout='kinect20', mode='random', num_filter=8)),
-        cls_head=dict(type='AffinityHead', num_classes=4, in_channels=12,
-                      inter_loss=dict(start_epoch=2, num_neighbors=2, min_overlap=1, sync_memory=sync, loss_weight=1.),
-                      intra_loss=dict(memory_size=10, sync_memory=sync, loss_weight=1.)))
+        backbone=dict(
+            type='DynamicGCN',
+            base_channels=12,
+            num_stages=2,
+            gcn_ratio=0.125,
+            graph_cfg=dict(layout='kinect20', mode='random', num_filter=8),
+        ),
+        cls_head=dict(
+            type='AffinityHead',
+            num_classes=4,
+            in_channels=12,
+            inter_loss=dict(start_epoch=2, num_neighbors=2, min_overlap=1, sync_memory=sync, loss_weight=1.0),
+            intra_loss=dict(memory_size=10, sync_memory=sync, loss_weight=1.0),
+        ),
+    )
 
 
 def run(folder: Path, ranks: int) -> list[dict]:
     env = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}
-    done = subprocess.run([sys.executable, 'tests/workers/two_ranks.py', str(ranks), str(folder), str(free_port())],
-                          cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, 'tests/workers/two_ranks.py', str(ranks), str(folder), str(free_port())],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return [torch.load(folder / f'{ranks}_{rank}.pt', weights_only=True) for rank in range(ranks)]
 
@@ -51,10 +67,13 @@ def job(tmp_path):
             for name, parameter in model.named_parameters():
                 if name.endswith(('alpha', 'beta')):
                     parameter.normal_()  # else the embedding is 0 and the terms are blind
-        batches = [(1 + step // 2, torch.randn(n, 1, 1, 6, 20, 3, dtype=torch.float64), torch.randint(4, (n,)))
-                   for step, n in enumerate(sizes)]
+        batches = [
+            (1 + step // 2, torch.randn(n, 1, 1, 6, 20, 3, dtype=torch.float64), torch.randint(4, (n,)))
+            for step, n in enumerate(sizes)
+        ]
         torch.save(dict(model=model_config(sync), state=model.state_dict(), batches=batches), tmp_path / 'job.pt')
         return tmp_path
+
     return make
 
 
@@ -64,8 +83,9 @@ def test_ranks_follow_one_rank_with_all_their_samples(job):
     together = run(folder, 2)
     for rank in together:
         for name, value in alone['state'].items():
-            torch.testing.assert_close(rank['state'][name], value, rtol=1e-8, atol=1e-8,
-                                       msg=lambda text, name=name: f'{name}: {text}')
+            torch.testing.assert_close(
+                rank['state'][name], value, rtol=1e-8, atol=1e-8, msg=lambda text, name=name: f'{name}: {text}'
+            )
         for step, (mine, wanted) in enumerate(zip(rank['trace'], alone['trace'])):
             assert mine['idle'] == wanted['idle'], f'step {step}'
             assert mine['log'] == pytest.approx(wanted['log'], rel=1e-4, abs=1e-6), f'step {step}'
@@ -106,9 +126,20 @@ def test_unknown_launcher():
 
 
 def test_slurm_variables_make_a_group(tmp_path):
-    script = ('from aclnet import distributed as d, errors; d.init("slurm"); print(d.get_dist_info(), d.gather_objects(1));'
-              'd.close()')
-    env = {**os.environ, 'SLURM_PROCID': '0', 'SLURM_NTASKS': '1', 'SLURM_LOCALID': '0', 'SLURM_NODELIST': 'localhost',
-           'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(free_port())}
-    done = subprocess.run([sys.executable, '-c', script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+    script = (
+        'from aclnet import distributed as d, errors; d.init("slurm"); print(d.get_dist_info(), d.gather_objects(1));'
+        'd.close()'
+    )
+    env = {
+        **os.environ,
+        'SLURM_PROCID': '0',
+        'SLURM_NTASKS': '1',
+        'SLURM_LOCALID': '0',
+        'SLURM_NODELIST': 'localhost',
+        'MASTER_ADDR': '127.0.0.1',
+        'MASTER_PORT': str(free_port()),
+    }
+    done = subprocess.run(
+        [sys.executable, '-c', script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
+    )
     assert done.stdout.split() == ['(0,', '1)', '[1]'], done.stderr

@@ -10,6 +10,7 @@ from aclnet.errors import ACLNetError, nearest, run_tool
 def fail(error):
     def main():
         raise error
+
     return main
 
 
@@ -19,10 +20,13 @@ def test_nearest():
     assert nearest(11, [1, 111]) == "; did you mean '111'?"
 
 
-@pytest.mark.parametrize('error, code, said', [
-    (ACLNetError('split x is not there'), 2, 'error: split x is not there\n'),
-    (KeyboardInterrupt(), 130, 'interrupted\n'),
-])
+@pytest.mark.parametrize(
+    'error, code, said',
+    [
+        (ACLNetError('split x is not there'), 2, 'error: split x is not there\n'),
+        (KeyboardInterrupt(), 130, 'interrupted\n'),
+    ],
+)
 def test_an_error_becomes_a_sentence_and_a_code(monkeypatch, capsys, error, code, said):
     monkeypatch.delenv('ACLNET_TRACEBACK', raising=False)
     with pytest.raises(SystemExit) as caught:

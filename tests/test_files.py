@@ -25,12 +25,29 @@ class Call:
 
 
 @pytest.mark.parametrize('protocol', range(2, 6))
-@pytest.mark.parametrize('value', [
-    np.arange(6, dtype=np.float16).reshape(2, 3), np.asfortranarray(np.ones((2, 3))), np.array([], np.int16),
-    np.array([True, False]), np.array(['a', 'bc']), np.array(3.), np.ones((4, 4))[::2, ::2], np.float32(1.5),
-    np.int64(3), np.bool_(True), dict(a=[1, (2., None)], b={3, 4}, c=b'x', d='ü', e=1 + 2j), frozenset([1]),
-    OrderedDict(a=1), range(3), bytearray(b'y'), slice(1, 2), np.dtype('float16'), defaultdict(None, a=[1]),
-])
+@pytest.mark.parametrize(
+    'value',
+    [
+        np.arange(6, dtype=np.float16).reshape(2, 3),
+        np.asfortranarray(np.ones((2, 3))),
+        np.array([], np.int16),
+        np.array([True, False]),
+        np.array(['a', 'bc']),
+        np.array(3.0),
+        np.ones((4, 4))[::2, ::2],
+        np.float32(1.5),
+        np.int64(3),
+        np.bool_(True),
+        dict(a=[1, (2.0, None)], b={3, 4}, c=b'x', d='ü', e=1 + 2j),
+        frozenset([1]),
+        OrderedDict(a=1),
+        range(3),
+        bytearray(b'y'),
+        slice(1, 2),
+        np.dtype('float16'),
+        defaultdict(None, a=[1]),
+    ],
+)
 def test_plain_data_comes_back(tmp_path, value, protocol):
     path = tmp_path / 'a.pkl'
     path.write_bytes(pickle.dumps(value, protocol))
@@ -49,18 +66,21 @@ def test_files_of_numpy_1_and_2(old):
     assert loads_pickle(data, 'here').tolist() == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize('make', [
-    lambda target: Call(os.system, f'touch {target}'),
-    lambda target: Call(eval, f"__import__('pathlib').Path({str(target)!r}).touch()"),
-    lambda target: Call(exec, f"open({str(target)!r}, 'w')"),
-    lambda target: Call(open, str(target), 'w'),
-    lambda target: Call(np.save, str(target), np.ones(2)),
-    lambda target: Call(np.memmap, str(target), 'uint8', 'w+', 0, (3,)),
-    lambda target: [np.ones(3), dict(deep=Call(os.mkdir, str(target)))],
-    lambda target: Call(getattr, 'text', '__class__'),
-    lambda target: Call(__import__, 'os'),
-    lambda target: Call(np.array, Call(os.system, f'touch {target}')),
-])
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda target: Call(os.system, f'touch {target}'),
+        lambda target: Call(eval, f"__import__('pathlib').Path({str(target)!r}).touch()"),
+        lambda target: Call(exec, f"open({str(target)!r}, 'w')"),
+        lambda target: Call(open, str(target), 'w'),
+        lambda target: Call(np.save, str(target), np.ones(2)),
+        lambda target: Call(np.memmap, str(target), 'uint8', 'w+', 0, (3,)),
+        lambda target: [np.ones(3), dict(deep=Call(os.mkdir, str(target)))],
+        lambda target: Call(getattr, 'text', '__class__'),
+        lambda target: Call(__import__, 'os'),
+        lambda target: Call(np.array, Call(os.system, f'touch {target}')),
+    ],
+)
 @pytest.mark.parametrize('protocol', [2, 4])
 def test_what_would_run_is_refused_and_does_not(tmp_path, make, protocol):
     target = tmp_path / 'owned'
@@ -76,11 +96,11 @@ def test_an_attribute_path_is_no_way_around():
         loads_pickle(data, 'here')
 
 
-@pytest.mark.parametrize('cut', [0, 1, 10, .5, -1])
+@pytest.mark.parametrize('cut', [0, 1, 10, 0.5, -1])
 def test_damaged_files(tmp_path, cut):
     data = pickle.dumps(dict(a=np.arange(1000), b=list(range(100))), 4)
     path = tmp_path / 'a.pkl'
-    path.write_bytes(data[:int(cut * len(data)) if isinstance(cut, float) else cut])
+    path.write_bytes(data[: int(cut * len(data)) if isinstance(cut, float) else cut])
     with pytest.raises(ACLNetError, match='^annotation file .*a.pkl '):
         load_pickle(path, 'annotation file')
 

@@ -10,9 +10,32 @@ from aclnet.errors import ACLNetError
 from tests.oracles.transforms import PARENTS
 
 # ST-GCN's and PYSKL's inward edges of NTU RGB+D, numbered from 1
-NTU_EDGES = [(1, 2), (2, 21), (3, 21), (4, 3), (5, 21), (6, 5), (7, 6), (8, 7), (9, 21), (10, 9), (11, 10), (12, 11),
-             (13, 1), (14, 13), (15, 14), (16, 15), (17, 1), (18, 17), (19, 18), (20, 19), (22, 8), (23, 8), (24, 12),
-             (25, 12)]
+NTU_EDGES = [
+    (1, 2),
+    (2, 21),
+    (3, 21),
+    (4, 3),
+    (5, 21),
+    (6, 5),
+    (7, 6),
+    (8, 7),
+    (9, 21),
+    (10, 9),
+    (11, 10),
+    (12, 11),
+    (13, 1),
+    (14, 13),
+    (15, 14),
+    (16, 15),
+    (17, 1),
+    (18, 17),
+    (19, 18),
+    (20, 19),
+    (22, 8),
+    (23, 8),
+    (24, 12),
+    (25, 12),
+]
 
 
 @pytest.fixture(params=sorted(PARENTS))
@@ -45,13 +68,16 @@ def test_the_mirror_is_an_involution_that_maps_bones_to_bones(layout):
         assert layout.parents[mirror[joint]] == mirror[parent]
 
 
-@pytest.mark.parametrize('name, pairs', [
-    ('nturgb+d', [(4, 8), (5, 9), (6, 10), (7, 11), (12, 16), (13, 17), (14, 18), (15, 19), (21, 23), (22, 24)]),
-    ('kinect20', [(4, 8), (5, 9), (6, 10), (7, 11), (12, 16), (13, 17), (14, 18), (15, 19)]),
-    ('coco', [(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)]),
-    ('coco_new', [(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)]),
-    ('openpose', [(2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (14, 15), (16, 17)]),
-])
+@pytest.mark.parametrize(
+    'name, pairs',
+    [
+        ('nturgb+d', [(4, 8), (5, 9), (6, 10), (7, 11), (12, 16), (13, 17), (14, 18), (15, 19), (21, 23), (22, 24)]),
+        ('kinect20', [(4, 8), (5, 9), (6, 10), (7, 11), (12, 16), (13, 17), (14, 18), (15, 19)]),
+        ('coco', [(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)]),
+        ('coco_new', [(1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)]),
+        ('openpose', [(2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (14, 15), (16, 17)]),
+    ],
+)
 def test_mirror_pairs(name, pairs):
     assert {(a, int(b)) for a, b in enumerate(skeletons.get(name).mirror) if a < b} == set(pairs)
 
@@ -92,7 +118,7 @@ def test_stgcn_partition_sums_to_the_normalised_adjacency(layout):
 def test_random_graph(layout):
     graph = layout.graph('random', num_filter=8, rng=np.random.default_rng(0))
     assert graph.shape == (8, layout.num_joints, layout.num_joints) and graph.dtype == np.float32
-    assert abs(graph.mean() - .04) < .003 and abs(graph.std() - .02) < .003
+    assert abs(graph.mean() - 0.04) < 0.003 and abs(graph.std() - 0.02) < 0.003
     assert layout.graph('random', nx_node=2).shape[1] == 2 * layout.num_joints
 
 
@@ -105,12 +131,18 @@ def test_the_release_calls_kinect20_nw_ucla():
     assert skeletons.get('nw_ucla') is skeletons.get('kinect20')
 
 
-@pytest.mark.parametrize('call, words', [
-    (lambda: skeletons.get('ntu_rgb+d'), "there is no joint layout 'ntu_rgb+d'; did you mean 'nturgb+d'?"),
-    (lambda: skeletons.get(None), "there is no joint layout 'None'"),
-    (lambda: skeletons.get('coco').graph('spatail'), "there is no graph mode 'spatail'; did you mean 'spatial'?"),
-    (lambda: skeletons.get('coco').graph('spatial', nx_node=2), "nx_node=2 needs graph mode 'random', got 'spatial'"),
-])
+@pytest.mark.parametrize(
+    'call, words',
+    [
+        (lambda: skeletons.get('ntu_rgb+d'), "there is no joint layout 'ntu_rgb+d'; did you mean 'nturgb+d'?"),
+        (lambda: skeletons.get(None), "there is no joint layout 'None'"),
+        (lambda: skeletons.get('coco').graph('spatail'), "there is no graph mode 'spatail'; did you mean 'spatial'?"),
+        (
+            lambda: skeletons.get('coco').graph('spatial', nx_node=2),
+            "nx_node=2 needs graph mode 'random', got 'spatial'",
+        ),
+    ],
+)
 def test_errors(call, words):
     with pytest.raises(ACLNetError) as caught:
         call()

@@ -6,5 +6,11 @@ from aclnet.apis.inference import inference_recognizer, init_recognizer, optimiz
 from aclnet.apis.test import evaluate_checkpoint
 from aclnet.apis.train import train_model
 
-__all__ = ['evaluate_checkpoint', 'inference_recognizer', 'init_recognizer', 'load_config', 'optimize_for_inference',
-           'train_model']
+__all__ = [
+    'evaluate_checkpoint',
+    'inference_recognizer',
+    'init_recognizer',
+    'load_config',
+    'optimize_for_inference',
+    'train_model',
+]

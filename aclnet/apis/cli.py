@@ -65,18 +65,38 @@ def _train(args: argparse.Namespace, cfg: Config) -> dict:
     if rank == 0:
         with atomic_write(os.path.join(cfg.work_dir, os.path.basename(args.config)), 'w') as stream:
             stream.write(text)
-    logger.info('aclnet %s, torch %s, mmcv %s, numpy %s; %d process%s on %s; seed %d%s', aclnet.__version__,
-                torch.__version__, mmcv.__version__, np.__version__, world, '' if world == 1 else 'es',
-                _device_name(), cfg.seed, ', deterministic' if args.deterministic else '')
+    logger.info(
+        'aclnet %s, torch %s, mmcv %s, numpy %s; %d process%s on %s; seed %d%s',
+        aclnet.__version__,
+        torch.__version__,
+        mmcv.__version__,
+        np.__version__,
+        world,
+        '' if world == 1 else 'es',
+        _device_name(),
+        cfg.seed,
+        ', deterministic' if args.deterministic else '',
+    )
     logger.info('config: %s', os.path.join(cfg.work_dir, os.path.basename(args.config)))
     model = build_model(cfg.model)
     datasets = [build_subset(cfg, mode) for mode, _ in cfg.workflow]
-    logger.info('training set: %d samples; %.2f million parameters', len(datasets[0]),
-                sum(p.numel() for p in model.parameters()) / 1e6)
+    logger.info(
+        'training set: %d samples; %.2f million parameters',
+        len(datasets[0]),
+        sum(p.numel() for p in model.parameters()) / 1e6,
+    )
     meta = dict(config=text, exp_name=os.path.basename(args.config), seed=cfg.seed, world_size=world)
-    return train_model(model, datasets, cfg, validate=args.validate,
-                       test=dict(test_last=args.test_last, test_best=args.test_best), timestamp=timestamp, meta=meta,
-                       compile=args.compile, amp=args.amp or cfg.get('amp'))
+    return train_model(
+        model,
+        datasets,
+        cfg,
+        validate=args.validate,
+        test=dict(test_last=args.test_last, test_best=args.test_best),
+        timestamp=timestamp,
+        meta=meta,
+        compile=args.compile,
+        amp=args.amp or cfg.get('amp'),
+    )
 
 
 def test(args: argparse.Namespace) -> dict[str, float]:
@@ -111,7 +131,7 @@ def _seed(args: argparse.Namespace, cfg: Config) -> int:
         seed = load_checkpoint(latest)['meta'].get('seed')
         if seed is not None:
             return int(seed)
-    return int(np.random.default_rng().integers(2 ** 31))
+    return int(np.random.default_rng().integers(2**31))
 
 
 def _make_folder(path: str) -> None:

@@ -15,10 +15,21 @@ from aclnet.errors import ACLNetError, nearest
 __all__ = ['load_config', 'required']
 
 _DEFAULTS = dict(
-    load_from=None, resume_from=None, auto_resume=True, workflow=[('train', 1)], custom_hooks=None, log_level='INFO',
-    cudnn_benchmark=False, find_unused_parameters=True, optimizer_config=dict(grad_clip=None), momentum_config=None,
-    checkpoint_config=dict(interval=1), evaluation=dict(interval=1, metrics=['top_k_accuracy']),
-    log_config=dict(interval=100, hooks=[dict(type='TextLoggerHook')]), dist_params=dict(backend=None))
+    load_from=None,
+    resume_from=None,
+    auto_resume=True,
+    workflow=[('train', 1)],
+    custom_hooks=None,
+    log_level='INFO',
+    cudnn_benchmark=False,
+    find_unused_parameters=True,
+    optimizer_config=dict(grad_clip=None),
+    momentum_config=None,
+    checkpoint_config=dict(interval=1),
+    evaluation=dict(interval=1, metrics=['top_k_accuracy']),
+    log_config=dict(interval=100, hooks=[dict(type='TextLoggerHook')]),
+    dist_params=dict(backend=None),
+)
 _REQUIRED = ('model', 'data')
 KNOWN_KEYS = (*_DEFAULTS, *_REQUIRED, 'optimizer', 'lr_config', 'total_epochs', 'work_dir', 'seed', 'amp')
 _SUBSETS = ('train', 'val', 'test')
@@ -44,7 +55,9 @@ def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
         raise ACLNetError(f'config {path} is not valid Python, line {error.lineno}: {error.msg}') from None
     except FileNotFoundError as error:
         _forget(error)
-        raise ACLNetError(f"config {path} names a _base_ that does not exist: {str(error).replace(chr(34), '')}") from None
+        raise ACLNetError(
+            f'config {path} names a _base_ that does not exist: {str(error).replace(chr(34), "")}'
+        ) from None
     except Exception as error:  # whatever the file's own code raises
         _forget(error)
         raise ACLNetError(f'config {path} cannot be read: {type(error).__name__}: {error}') from None
@@ -61,14 +74,23 @@ def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
         cfg.setdefault(key, value)
     if not isinstance(cfg.data, dict):
         raise ACLNetError(f"config {path}: 'data' must be a dict, got {cfg.data!r}")
-    _check_spelling(list(cfg.data), (*_SUBSETS, *(f'{name}_dataloader' for name in _SUBSETS), 'videos_per_gpu',
-                                     'workers_per_gpu', 'persistent_workers'), f"'data' of config {path}")
+    _check_spelling(
+        list(cfg.data),
+        (
+            *_SUBSETS,
+            *(f'{name}_dataloader' for name in _SUBSETS),
+            'videos_per_gpu',
+            'workers_per_gpu',
+            'persistent_workers',
+        ),
+        f"'data' of config {path}",
+    )
     cfg.setdefault('work_dir', os.path.join('./work_dirs', os.path.splitext(os.path.basename(path))[0]))
     return cfg
 
 
 def _forget(error: Exception) -> None:
-    """Close the temporary file that mmcv leaves open in the error's frames; closing it later would print a traceback."""
+    """Close the temporary file that mmcv leaves open in the error's frames: closed later, it prints a traceback."""
     hook, sys.unraisablehook = sys.unraisablehook, lambda unraisable: None
     try:
         traceback.clear_frames(error.__traceback__)

@@ -14,22 +14,27 @@ __all__ = ['build_loader', 'build_subset']
 def build_subset(cfg: Config, name: str) -> Dataset:
     """The data set ``cfg.data[name]``, name being train, val or test; its labels are checked against the model."""
     if cfg.data.get(name) is None:
-        raise ACLNetError(f"config {cfg.filename} has no data.{name}")
+        raise ACLNetError(f'config {cfg.filename} has no data.{name}')
     dataset = build_dataset(cfg.data[name], dict(test_mode=name != 'train'))
     if not len(dataset):
         raise ACLNetError(f'data.{name} of config {cfg.filename} holds no sample')
     labels, classes = dataset.labels, cfg.model.cls_head.num_classes
     top = labels.shape[1] - 1 if labels.ndim == 2 else labels.max()
     if top >= classes:
-        raise ACLNetError(f'data.{name} of config {cfg.filename} has the label {top}, but model.cls_head.num_classes '
-                          f'is {classes}: labels go from 0 to {classes - 1}')
+        raise ACLNetError(
+            f'data.{name} of config {cfg.filename} has the label {top}, but model.cls_head.num_classes '
+            f'is {classes}: labels go from 0 to {classes - 1}'
+        )
     return dataset
 
 
 def build_loader(cfg: Config, name: str, dataset: Dataset, seed: int, shuffle: bool = False) -> DataLoader:
     """This rank's loader, from ``data``'s general keys and its ``{name}_dataloader``."""
     data = cfg.data
-    options = dict(videos_per_gpu=data.get('videos_per_gpu', 16), workers_per_gpu=data.get('workers_per_gpu', 0),
-                   persistent_workers=data.get('persistent_workers', True))
+    options = dict(
+        videos_per_gpu=data.get('videos_per_gpu', 16),
+        workers_per_gpu=data.get('workers_per_gpu', 0),
+        persistent_workers=data.get('persistent_workers', True),
+    )
     options.update(data.get(f'{name}_dataloader', {}))
     return build_dataloader(dataset, shuffle=shuffle, seed=seed, **options)

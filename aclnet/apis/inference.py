@@ -32,8 +32,9 @@ def optimize_for_inference(model: nn.Module) -> nn.Module:
     return folded
 
 
-def init_recognizer(config: str | Config, checkpoint: str | None = None,
-                    device: str | torch.device | None = None) -> nn.Module:
+def init_recognizer(
+    config: str | Config, checkpoint: str | None = None, device: str | torch.device | None = None
+) -> nn.Module:
     """Build a recognizer and load its weights, ready for :func:`inference_recognizer`.
 
     Args:

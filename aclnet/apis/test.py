@@ -25,8 +25,15 @@ def metric_options(cfg: Config) -> dict:
     return {key: cfg.evaluation[key] for key in keys if cfg.evaluation.get(key) is not None}
 
 
-def evaluate_checkpoint(cfg: Config, checkpoint: str, out: str | None = None, metrics: Sequence[str] | None = None,
-                        compile: bool = False, amp: str | None = None, title: str = 'test') -> dict[str, float]:
+def evaluate_checkpoint(
+    cfg: Config,
+    checkpoint: str,
+    out: str | None = None,
+    metrics: Sequence[str] | None = None,
+    compile: bool = False,
+    amp: str | None = None,
+    title: str = 'test',
+) -> dict[str, float]:
     """Score the test set of a config with all ranks.
 
     Args:
@@ -61,7 +68,15 @@ def evaluate_checkpoint(cfg: Config, checkpoint: str, out: str | None = None, me
     options = metric_options(cfg)
     values = evaluate(averaged, dataset.labels, **{**options, **({'metrics': list(metrics)} if metrics else {})})
     if out is not None and distributed.get_dist_info()[0] == 0:
-        save_scores(out, scores, dict(identifiers=list(dataset.identifiers), labels=np.asarray(dataset.labels).tolist(),
-                                      config=os.fspath(cfg.filename), checkpoint=checkpoint))
+        save_scores(
+            out,
+            scores,
+            dict(
+                identifiers=list(dataset.identifiers),
+                labels=np.asarray(dataset.labels).tolist(),
+                config=os.fspath(cfg.filename),
+                checkpoint=checkpoint,
+            ),
+        )
     distributed.barrier()
     return dict(values)

@@ -22,7 +22,15 @@ from aclnet.apis.config import required
 from aclnet.apis.data import build_loader, build_subset
 from aclnet.apis.log import get_logger
 from aclnet.apis.test import evaluate_checkpoint, metric_options
-from aclnet.engine import AmpOptimizerHook, BatchProcessor, EpochHook, EpochRunner, EvaluationHook
+from aclnet.engine import (
+    AmpOptimizerHook,
+    BatchProcessor,
+    EpochHook,
+    EpochRunner,
+    EvaluationHook,
+    load_checkpoint,
+    load_weights,
+)
 from aclnet.engine.checkpoint import unwrapped
 from aclnet.errors import ACLNetError
 from aclnet.evaluation import evaluate
@@ -35,7 +43,7 @@ _RUN_ORDER = dict(epoch=20, evaluation=45)  # mmcv's checkpoint hook has 50, log
 def set_random_seed(seed: int, deterministic: bool = False) -> None:
     """Seed Python, numpy and torch; ``deterministic`` makes cuDNN and torch choose repeatable algorithms."""
     random.seed(seed)
-    np.random.seed(seed % 2 ** 32)
+    np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
     if deterministic:
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')  # what cuBLAS asks for
@@ -44,9 +52,17 @@ def set_random_seed(seed: int, deterministic: bool = False) -> None:
         torch.use_deterministic_algorithms(True, warn_only=True)
 
 
-def train_model(model: nn.Module, dataset: Dataset | list[Dataset], cfg: Config, validate: bool = False,
-                test: dict | None = None, timestamp: str | None = None, meta: dict | None = None,
-                compile: bool = False, amp: str | None = None) -> dict[str, dict[str, float]]:
+def train_model(
+    model: nn.Module,
+    dataset: Dataset | list[Dataset],
+    cfg: Config,
+    validate: bool = False,
+    test: dict | None = None,
+    timestamp: str | None = None,
+    meta: dict | None = None,
+    compile: bool = False,
+    amp: str | None = None,
+) -> dict[str, dict[str, float]]:
     """Train a model as the config says.
 
     Args:
@@ -73,8 +89,9 @@ def train_model(model: nn.Module, dataset: Dataset | list[Dataset], cfg: Config,
     seed = cfg.get('seed') or 0
     datasets = dataset if isinstance(dataset, (list, tuple)) else [dataset]
     workflow = [tuple(step) for step in cfg.workflow]
-    loaders = [build_loader(cfg, mode, data, seed, shuffle=mode == 'train')
-               for data, (mode, _) in zip(datasets, workflow)]
+    loaders = [
+        build_loader(cfg, mode, data, seed, shuffle=mode == 'train') for data, (mode, _) in zip(datasets, workflow)
+    ]
     if len(loaders) != len(workflow):
         raise ACLNetError(f'workflow {workflow} needs {len(workflow)} data sets, got {len(datasets)}')
     _check_length(loaders[0], cfg)
@@ -82,9 +99,15 @@ def train_model(model: nn.Module, dataset: Dataset | list[Dataset], cfg: Config,
     if compile:
         model.compile()
     processor = BatchProcessor(device, amp)
-    runner = EpochRunner(_parallel(model, cfg, device), processor, optimizer=_optimizer(model, cfg),
-                         work_dir=cfg.work_dir, logger=logger, meta={'seed': seed, **(meta or {})},
-                         max_epochs=required(cfg, 'total_epochs'))
+    runner = EpochRunner(
+        _parallel(model, cfg, device),
+        processor,
+        optimizer=_optimizer(model, cfg),
+        work_dir=cfg.work_dir,
+        logger=logger,
+        meta={'seed': seed, **(meta or {})},
+        max_epochs=required(cfg, 'total_epochs'),
+    )
     runner.timestamp = timestamp or runner.timestamp
     _register_hooks(runner, cfg, amp)
     if validate:
@@ -97,8 +120,10 @@ def train_model(model: nn.Module, dataset: Dataset | list[Dataset], cfg: Config,
 
 def _check_length(loader, cfg: Config) -> None:
     if not len(loader):
-        raise ACLNetError(f'the training set has {len(loader.dataset)} samples, fewer than one batch of '
-                          f'{cfg.data.get("videos_per_gpu", 16)} while drop_last is on; lower data.videos_per_gpu')
+        raise ACLNetError(
+            f'the training set has {len(loader.dataset)} samples, fewer than one batch of '
+            f'{cfg.data.get("videos_per_gpu", 16)} while drop_last is on; lower data.videos_per_gpu'
+        )
 
 
 def _parallel(model: nn.Module, cfg: Config, device: torch.device) -> nn.Module:
@@ -107,8 +132,12 @@ def _parallel(model: nn.Module, cfg: Config, device: torch.device) -> nn.Module:
     # a contrastive term that is still 0 leaves its projection without gradient, which DDP must expect
     with warnings.catch_warnings():  # torch 2.13 announces another name for broadcast_buffers, which 2.4 has not
         warnings.filterwarnings('ignore', message='`broadcast_buffers` is deprecated')
-        return DistributedDataParallel(model, device_ids=[device.index] if device.type == 'cuda' else None,
-                                       broadcast_buffers=False, find_unused_parameters=True)
+        return DistributedDataParallel(
+            model,
+            device_ids=[device.index] if device.type == 'cuda' else None,
+            broadcast_buffers=False,
+            find_unused_parameters=True,
+        )
 
 
 def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:
@@ -123,13 +152,19 @@ def _register_hooks(runner: EpochRunner, cfg: Config, amp: str | None) -> None:
     if amp == 'fp16':
         optimizer_config = AmpOptimizerHook(**{k: v for k, v in optimizer_config.items() if k != 'type'})
     try:
-        runner.register_training_hooks(copy.deepcopy(required(cfg, 'lr_config')), optimizer_config,
-                                       copy.deepcopy(cfg.checkpoint_config), copy.deepcopy(cfg.log_config),
-                                       copy.deepcopy(cfg.momentum_config),
-                                       custom_hooks_config=copy.deepcopy(cfg.custom_hooks))
+        runner.register_training_hooks(
+            copy.deepcopy(required(cfg, 'lr_config')),
+            optimizer_config,
+            copy.deepcopy(cfg.checkpoint_config),
+            copy.deepcopy(cfg.log_config),
+            copy.deepcopy(cfg.momentum_config),
+            custom_hooks_config=copy.deepcopy(cfg.custom_hooks),
+        )
     except (KeyError, TypeError, ValueError, AssertionError, ImportError) as error:
-        raise ACLNetError('a hook of the config (lr_config, optimizer_config, checkpoint_config, log_config or '
-                          f'custom_hooks) cannot be built: {error}') from None
+        raise ACLNetError(
+            'a hook of the config (lr_config, optimizer_config, checkpoint_config, log_config or '
+            f'custom_hooks) cannot be built: {error}'
+        ) from None
     runner.register_hook(EpochHook(), priority=_RUN_ORDER['epoch'])
 
 
@@ -148,18 +183,31 @@ def _start_from(runner: EpochRunner, cfg: Config, logger: logging.Logger) -> Non
     """Resume, by order or because work_dir holds a checkpoint; else load weights to start from."""
     resume_from = cfg.resume_from
     latest = os.path.join(cfg.work_dir, 'latest.pth')
-    if resume_from is None and cfg.auto_resume and os.path.exists(latest):
+    found = distributed.broadcast_object(os.path.exists(latest))  # rank 0 decides for all
+    if resume_from is None and cfg.auto_resume and found:
         logger.info('%s exists: going on from there (--no-auto-resume starts anew)', latest)
         resume_from = latest
     if resume_from is not None:
         runner.resume(resume_from)
     elif cfg.load_from is not None:
         runner.load_checkpoint(cfg.load_from)
+    elif unwrapped(runner.model).backbone.pretrained is not None:
+        _load_backbone(unwrapped(runner.model).backbone, logger)
 
 
-def _final_tests(runner: EpochRunner, cfg: Config, test: dict, logger: logging.Logger, compile: bool,
-                 amp: str | None) -> dict[str, dict[str, float]]:
+def _load_backbone(backbone: nn.Module, logger: logging.Logger) -> None:
+    """Load the checkpoint ``backbone.pretrained``: of a recognizer, whose head is left out, or of a backbone alone."""
+    checkpoint = load_checkpoint(backbone.pretrained)
+    state = checkpoint['state_dict']
+    of_backbone = {key.removeprefix('backbone.'): value for key, value in state.items() if key.startswith('backbone.')}
+    load_weights(backbone, {**checkpoint, 'state_dict': of_backbone or state}, backbone.pretrained, logger)
+
+
+def _final_tests(
+    runner: EpochRunner, cfg: Config, test: dict, logger: logging.Logger, compile: bool, amp: str | None
+) -> dict[str, dict[str, float]]:
     found = {}
+    distributed.barrier()  # rank 0 may still be writing the last checkpoint
     if test.get('test_last'):
         found['last'] = os.path.join(cfg.work_dir, 'latest.pth')
     if test.get('test_best'):

@@ -6,5 +6,14 @@ from aclnet.datasets.pose_dataset import PoseDataset
 from aclnet.datasets.samplers import EpochBatchSampler, OnceBatchSampler
 from aclnet.datasets.wrappers import ConcatDataset, RepeatDataset, build_dataset
 
-__all__ = ['ConcatDataset', 'Dataset', 'EpochBatchSampler', 'OnceBatchSampler', 'PoseDataset', 'RepeatDataset',
-           'SampleKey', 'build_dataloader', 'build_dataset']
+__all__ = [
+    'ConcatDataset',
+    'Dataset',
+    'EpochBatchSampler',
+    'OnceBatchSampler',
+    'PoseDataset',
+    'RepeatDataset',
+    'SampleKey',
+    'build_dataloader',
+    'build_dataset',
+]

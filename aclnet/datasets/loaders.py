@@ -34,8 +34,10 @@ def collate(samples: list[dict]) -> dict[str, Any]:
         except (RuntimeError, TypeError, KeyError) as error:
             shapes = sorted({str(tuple(getattr(sample.get(key), 'shape', ()))) for sample in samples})
             reason = f'shapes {" and ".join(shapes)}' if len(shapes) > 1 else str(error).splitlines()[0]
-            raise ACLNetError(f"'{key}' of the samples of a batch does not stack: {reason}; "
-                              'the pipeline must end in one shape and Collect what the network reads') from None
+            raise ACLNetError(
+                f"'{key}' of the samples of a batch does not stack: {reason}; "
+                'the pipeline must end in one shape and Collect what the network reads'
+            ) from None
     return batch
 
 
@@ -61,10 +63,19 @@ def _sentence(text: str) -> str:
     return text.rpartition(f'{ACLNetError.__module__}.{ACLNetError.__qualname__}: ')[2].strip()
 
 
-def build_dataloader(dataset: Dataset, videos_per_gpu: int, workers_per_gpu: int, shuffle: bool = True,
-                     seed: int | None = None, drop_last: bool = False, pin_memory: bool | None = None,
-                     persistent_workers: bool = False, num_replicas: int | None = None, rank: int | None = None,
-                     **kwargs: Any) -> Loader:
+def build_dataloader(
+    dataset: Dataset,
+    videos_per_gpu: int,
+    workers_per_gpu: int,
+    shuffle: bool = True,
+    seed: int | None = None,
+    drop_last: bool = False,
+    pin_memory: bool | None = None,
+    persistent_workers: bool = False,
+    num_replicas: int | None = None,
+    rank: int | None = None,
+    **kwargs: Any,
+) -> Loader:
     """Make the loader of a dataset.
 
     Args:
@@ -105,6 +116,11 @@ def build_dataloader(dataset: Dataset, videos_per_gpu: int, workers_per_gpu: int
         kwargs = {name: value for name, value in kwargs.items() if name not in _WORKERS_ONLY}
     kwargs.setdefault('collate_fn', collate)
     kwargs.setdefault('generator', torch.Generator().manual_seed(getattr(dataset, 'seed', 0) + rank))  # not torch's own
-    return Loader(dataset, batch_sampler=sampler, num_workers=workers_per_gpu,
-                  pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
-                  persistent_workers=persistent_workers and workers_per_gpu > 0, **kwargs)
+    return Loader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=workers_per_gpu,
+        pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,
+        persistent_workers=persistent_workers and workers_per_gpu > 0,
+        **kwargs,
+    )

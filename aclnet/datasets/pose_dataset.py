@@ -16,7 +16,7 @@ from aclnet.registry import DATASETS
 
 __all__ = ['PoseDataset']
 
-_BOX_THRESHOLDS = (.5, .6, .7, .8, .9)
+_BOX_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 _UNUSED = ('valid', 'box_score')  # serve to choose samples and poses, no transform reads them
 
 
@@ -49,10 +49,21 @@ class PoseDataset(Dataset):
         (1, 103, 25, 3)
     """
 
-    def __init__(self, ann_file: str, pipeline: Sequence, split: str | None = None, valid_ratio: float | None = None,
-                 box_thr: float | None = None, class_prob: Sequence[float] | Mapping[int, float] | None = None,
-                 memcached: bool = False, mc_cfg: Sequence = ('localhost', 22077), test_mode: bool = False,
-                 data_prefix: str = '', multi_class: bool = False, num_classes: int | None = None) -> None:
+    def __init__(
+        self,
+        ann_file: str,
+        pipeline: Sequence,
+        split: str | None = None,
+        valid_ratio: float | None = None,
+        box_thr: float | None = None,
+        class_prob: Sequence[float] | Mapping[int, float] | None = None,
+        memcached: bool = False,
+        mc_cfg: Sequence = ('localhost', 22077),
+        test_mode: bool = False,
+        data_prefix: str = '',
+        multi_class: bool = False,
+        num_classes: int | None = None,
+    ) -> None:
         self.ann_file = os.fspath(ann_file)
         self.split = split
         self.data_prefix = data_prefix
@@ -97,11 +108,17 @@ class PoseDataset(Dataset):
         if self._masks_boxes:
             sample['anno_inds'] = np.asarray(annotation['box_score']) >= self.box_thr
         if self.data_prefix:
-            sample.update({key: os.path.join(self.data_prefix, sample[key])
-                           for key in ('filename', 'frame_dir') if key in sample})
+            sample.update(
+                {key: os.path.join(self.data_prefix, sample[key]) for key in ('filename', 'frame_dir') if key in sample}
+            )
         label = self.labels[index]
-        sample.update(label=label.copy() if self.multi_class else int(label), test_mode=self.test_mode,
-                      modality='Pose', start_index=0, rng=rng)
+        sample.update(
+            label=label.copy() if self.multi_class else int(label),
+            test_mode=self.test_mode,
+            modality='Pose',
+            start_index=0,
+            rng=rng,
+        )
         sample = self.pipeline(sample)
         sample.pop('rng', None)
         return sample
@@ -119,21 +136,30 @@ class PoseDataset(Dataset):
         for annotation in annotations:
             lacking = [key for key in ('valid', 'box_score', 'total_frames') if key not in annotation]
             if lacking:
-                raise ACLNetError(f"valid_ratio={ratio}: annotation {annotation[self._file.identifier]} of "
-                                  f"{self.ann_file} has no '{lacking[0]}'; leave out valid_ratio")
-        kept = [annotation for annotation in annotations
-                if self._valid_frames(annotation) >= ratio * annotation['total_frames']]
+                raise ACLNetError(
+                    f'valid_ratio={ratio}: annotation {annotation[self._file.identifier]} of '
+                    f"{self.ann_file} has no '{lacking[0]}'; leave out valid_ratio"
+                )
+        kept = [
+            annotation
+            for annotation in annotations
+            if self._valid_frames(annotation) >= ratio * annotation['total_frames']
+        ]
         if not kept:
-            raise ACLNetError(f'valid_ratio={ratio} with box_thr={self.box_thr} leaves none of the '
-                              f'{len(annotations)} annotations of {self.ann_file}; lower one of them')
+            raise ACLNetError(
+                f'valid_ratio={ratio} with box_thr={self.box_thr} leaves none of the '
+                f'{len(annotations)} annotations of {self.ann_file}; lower one of them'
+            )
         return kept
 
     def _valid_frames(self, annotation: dict) -> int:
         for threshold, frames in annotation['valid'].items():
             if abs(float(threshold) - self.box_thr) < 1e-6:
                 return frames
-        raise ACLNetError(f"annotation {annotation[self._file.identifier]} of {self.ann_file} has no valid frames for "
-                          f"box_thr={self.box_thr}; it has {', '.join(map(str, annotation['valid']))}")
+        raise ACLNetError(
+            f'annotation {annotation[self._file.identifier]} of {self.ann_file} has no valid frames for '
+            f'box_thr={self.box_thr}; it has {", ".join(map(str, annotation["valid"]))}'
+        )
 
     def _classes(self) -> np.ndarray:
         """(N,) int64 labels; sets ``num_classes`` where it was not given."""
@@ -162,8 +188,10 @@ class PoseDataset(Dataset):
         if not whole or label < 0 or (self.num_classes is not None and label >= self.num_classes):
             below = '' if self.num_classes is None else f' to {self.num_classes - 1}'
             hint = '; lists of classes need multi_class=True' if isinstance(label, (list, tuple)) else ''
-            raise ACLNetError(f'label of sample {annotation[self._identifier]} of {self.ann_file} must be a class '
-                              f'from 0{below or " up"}, got {label!r}{hint}')
+            raise ACLNetError(
+                f'label of sample {annotation[self._identifier]} of {self.ann_file} must be a class '
+                f'from 0{below or " up"}, got {label!r}{hint}'
+            )
 
     def _weights(self) -> np.ndarray:
         """(N,) expected repeats per epoch."""

@@ -65,8 +65,16 @@ class EpochBatchSampler(_BatchSampler):
     Raises ``ACLNetError`` where an argument is wrong, or an epoch would have no sample.
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, shuffle: bool = True, seed: int | None = None,
-                 drop_last: bool = False, num_replicas: int = 1, rank: int = 0) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        shuffle: bool = True,
+        seed: int | None = None,
+        drop_last: bool = False,
+        num_replicas: int = 1,
+        rank: int = 0,
+    ) -> None:
         super().__init__(dataset, batch_size, num_replicas, rank)
         self.shuffle = shuffle
         self.seed = check_seed(getattr(dataset, 'seed', 0) if seed is None else seed)
@@ -75,9 +83,12 @@ class EpochBatchSampler(_BatchSampler):
         self._total = int(self._certain.sum()) + sum(count for _, count in self._groups)
         if len(self) == 0:
             step = self.batch_size * self.num_replicas
-            raise ACLNetError(f'an epoch has {self._total} samples, which is not one step of {step}; '
-                              'lower the batch size or leave out drop_last' if self._total else
-                              'class_prob leaves an epoch without samples; raise it')
+            raise ACLNetError(
+                f'an epoch has {self._total} samples, which is not one step of {step}; '
+                'lower the batch size or leave out drop_last'
+                if self._total
+                else 'class_prob leaves an epoch without samples; raise it'
+            )
 
     def __len__(self) -> int:
         step = self.batch_size * self.num_replicas
@@ -100,7 +111,7 @@ class EpochBatchSampler(_BatchSampler):
         order = self.order()
         step = self.batch_size * self.num_replicas
         for start in range(0, len(self) * step, step):
-            block = order[start:start + step]
+            block = order[start : start + step]
             if len(block) < self.num_replicas:
                 block = np.concatenate([block, np.resize(order, (self.num_replicas - len(block), 2))])
             mine = np.array_split(block, self.num_replicas)[self.rank]
@@ -137,7 +148,7 @@ class OnceBatchSampler(_BatchSampler):
     def __iter__(self) -> Iterator[list[SampleKey]]:
         mine = self.indices()
         for start in range(0, len(mine), self.batch_size):
-            yield [SampleKey(0, index, index) for index in mine[start:start + self.batch_size]]
+            yield [SampleKey(0, index, index) for index in mine[start : start + self.batch_size]]
 
 
 def _rng(seed: int, epoch: int, purpose: int) -> np.random.Generator:

@@ -64,19 +64,22 @@ class ConcatDataset(Dataset):
         self._ends = np.cumsum([len(dataset) for dataset in self.datasets])
         self.num_classes = max(dataset.num_classes for dataset in self.datasets)
         if len({(dataset.labels.ndim, dataset.labels.shape[1:]) for dataset in self.datasets}) > 1:
-            raise ACLNetError('ConcatDataset: all its datasets must have one class per sample, or multi-hot labels of '
-                              'the same num_classes')
+            raise ACLNetError(
+                'ConcatDataset: all its datasets must have one class per sample, or multi-hot labels of '
+                'the same num_classes'
+            )
         self.labels = np.concatenate([dataset.labels for dataset in self.datasets])
         self.identifiers = [name for dataset in self.datasets for name in dataset.identifiers]
         if any(dataset.weights is not None for dataset in self.datasets):
-            self.weights = np.concatenate([np.ones(len(dataset)) if dataset.weights is None else dataset.weights
-                                           for dataset in self.datasets])
+            self.weights = np.concatenate(
+                [np.ones(len(dataset)) if dataset.weights is None else dataset.weights for dataset in self.datasets]
+            )
 
     def __len__(self) -> int:
         return int(self._ends[-1])
 
     def __repr__(self) -> str:
-        return f"ConcatDataset({', '.join(map(repr, self.datasets))})"
+        return f'ConcatDataset({", ".join(map(repr, self.datasets))})'
 
     def get(self, index: int, rng: np.random.Generator) -> dict:
         """The sample at ``index`` of the whole row, its randomness drawn from ``rng``."""

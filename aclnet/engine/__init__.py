@@ -7,5 +7,13 @@ from aclnet.engine.hooks import AmpOptimizerHook, EpochHook, EvaluationHook
 from aclnet.engine.runner import EpochRunner
 from aclnet.engine.scoring import collect_scores
 
-__all__ = ['AmpOptimizerHook', 'BatchProcessor', 'EpochHook', 'EpochRunner', 'EvaluationHook', 'collect_scores',
-           'load_checkpoint', 'load_weights']
+__all__ = [
+    'AmpOptimizerHook',
+    'BatchProcessor',
+    'EpochHook',
+    'EpochRunner',
+    'EvaluationHook',
+    'collect_scores',
+    'load_checkpoint',
+    'load_weights',
+]

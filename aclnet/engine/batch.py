@@ -15,8 +15,9 @@ AMP_DTYPES = {'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 def to_device(batch: dict, device: torch.device) -> dict:
     """Move the tensors of a batch; pinned memory moves in the background."""
-    return {key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-            for key, value in batch.items()}
+    return {
+        key: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value for key, value in batch.items()
+    }
 
 
 class BatchProcessor:

@@ -41,10 +41,17 @@ def _forged(module: str):
 def _allow_numpy_scalars() -> None:
     """mmcv writes numpy scalars into a checkpoint's meta; these few types carry data only."""
     import _codecs
+
     numbers = [np.dtype(code) for code in ('b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8')]
-    torch.serialization.add_safe_globals([
-        _forged('numpy.core.multiarray'), _forged('numpy._core.multiarray'), np.dtype, *{type(n) for n in numbers},
-        _codecs.encode])
+    torch.serialization.add_safe_globals(
+        [
+            _forged('numpy.core.multiarray'),
+            _forged('numpy._core.multiarray'),
+            np.dtype,
+            *{type(n) for n in numbers},
+            _codecs.encode,
+        ]
+    )
 
 
 _allow_numpy_scalars()
@@ -84,7 +91,9 @@ def load_checkpoint(path: str, map_location: str | torch.device = 'cpu') -> dict
     """
     local = fetch(str(path))
     if os.path.isdir(local):
-        raise ACLNetError(f'checkpoint {path} is a folder; name a file in it, such as {os.path.join(path, "latest.pth")}')
+        raise ACLNetError(
+            f'checkpoint {path} is a folder; name a file in it, such as {os.path.join(path, "latest.pth")}'
+        )
     if not os.path.exists(local):
         raise ACLNetError(f'checkpoint {path} does not exist')
     try:
@@ -93,32 +102,42 @@ def load_checkpoint(path: str, map_location: str | torch.device = 'cpu') -> dict
         raise ACLNetError(f'checkpoint {path} cannot be read: {error}') from None
     except Exception as error:  # damaged zip archives and pickles raise many kinds
         named = re.search(r'GLOBAL (\S+)', str(error))
-        raise ACLNetError(f'checkpoint {path} was not loaded: ' + (
-            f"it refers to '{named[1]}', which is neither a tensor nor plain data" if named
-            else 'it is damaged, or no checkpoint; copy or download it again')) from None
+        raise ACLNetError(
+            f'checkpoint {path} was not loaded: '
+            + (
+                f"it refers to '{named[1]}', which is neither a tensor nor plain data"
+                if named
+                else 'it is damaged, or no checkpoint; copy or download it again'
+            )
+        ) from None
     if isinstance(content, dict) and content and all(isinstance(value, Tensor) for value in content.values()):
         content = dict(state_dict=content)
     if not isinstance(content, dict) or not isinstance(content.get('state_dict'), dict):
         raise ACLNetError(f"checkpoint {path} has no 'state_dict'")
     content.setdefault('meta', {})
-    content['state_dict'] = {key.removeprefix('module.').replace('_orig_mod.', ''): value
-                             for key, value in content['state_dict'].items()}
+    content['state_dict'] = {
+        key.removeprefix('module.').replace('_orig_mod.', ''): value for key, value in content['state_dict'].items()
+    }
     return content
 
 
-def save_checkpoint(model: nn.Module, path: str, optimizer: torch.optim.Optimizer | None = None,
-                    meta: dict | None = None) -> None:
+def save_checkpoint(
+    model: nn.Module, path: str, optimizer: torch.optim.Optimizer | None = None, meta: dict | None = None
+) -> None:
     """Write mmcv's dict(meta, state_dict, optimizer) to ``path``, whole or not at all."""
-    content = dict(meta=dict(meta or {}, aclnet_version=aclnet.__version__, time=time.asctime()),
-                   state_dict={key: value.detach().cpu() for key, value in unwrapped(model).state_dict().items()})
+    content = dict(
+        meta=dict(meta or {}, aclnet_version=aclnet.__version__, time=time.asctime()),
+        state_dict={key: value.detach().cpu() for key, value in unwrapped(model).state_dict().items()},
+    )
     if optimizer is not None:
         content['optimizer'] = optimizer.state_dict()
     with atomic_write(path) as stream:
         torch.save(content, stream)
 
 
-def load_weights(model: nn.Module, checkpoint: dict, where: str, logger: logging.Logger | None = None,
-                 purpose: str = 'test') -> None:
+def load_weights(
+    model: nn.Module, checkpoint: dict, where: str, logger: logging.Logger | None = None, purpose: str = 'test'
+) -> None:
     """Load a checkpoint's weights into ``model``.
 
     Keys that the model declares as ``training_state`` (prefixes) may be absent or of other sizes, unless training
@@ -154,12 +173,16 @@ def load_weights(model: nn.Module, checkpoint: dict, where: str, logger: logging
     if purpose == 'finetune':
         renewed = sorted(key for key in other_size if key.startswith(class_specific)) if class_specific else []
         for key in renewed:
-            notes.append(f'{key} starts anew: {tuple(given[key].shape)} in the checkpoint, '
-                         f'{tuple(own[key].shape)} here')
+            notes.append(
+                f'{key} starts anew: {tuple(given[key].shape)} in the checkpoint, {tuple(own[key].shape)} here'
+            )
             del given[key]
         other_size -= set(renewed)
-    problems = [f'{_list(sorted(other_size))} of another size ({_sizes(sorted(other_size)[0], given, own)})'] \
-        if other_size else []
+    problems = (
+        [f'{_list(sorted(other_size))} of another size ({_sizes(sorted(other_size)[0], given, own)})']
+        if other_size
+        else []
+    )
     lacking = [key for key in missing if key in parameters]
     if lacking:
         problems.append(f'it lacks {_list(lacking)}')

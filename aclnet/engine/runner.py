@@ -65,13 +65,20 @@ class EpochRunner(EpochBasedRunner):
 
     def run(self, data_loaders: list, workflow: list[tuple[str, int]]) -> None:
         """Run the workflow until ``max_epochs`` epochs are trained."""
-        self.logger.info('training on %s, work_dir %s, %d of %d epochs done', get_host_info(), self.work_dir, self.epoch,
-                         self._max_epochs)
+        self.logger.info(
+            'training on %s, work_dir %s, %d of %d epochs done',
+            get_host_info(),
+            self.work_dir,
+            self.epoch,
+            self._max_epochs,
+        )
         self._max_iters = self._max_epochs * len(data_loaders[[mode for mode, _ in workflow].index('train')])
         try:
             self.call_hook('before_run')
         except ImportError as error:  # logger hooks import what they log to
-            raise ACLNetError(f'a hook of log_config or custom_hooks needs a package that is not installed: {error}') from None
+            raise ACLNetError(
+                f'a hook of log_config or custom_hooks needs a package that is not installed: {error}'
+            ) from None
         while self.epoch < self._max_epochs:
             for loader, (mode, epochs) in zip(data_loaders, workflow):
                 for _ in range(epochs):
@@ -79,8 +86,14 @@ class EpochRunner(EpochBasedRunner):
                         getattr(self, mode)(loader)
         self.call_hook('after_run')
 
-    def save_checkpoint(self, out_dir: str, filename_tmpl: str = 'epoch_{}.pth', save_optimizer: bool = True,
-                        meta: dict | None = None, create_symlink: bool = True) -> None:
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename_tmpl: str = 'epoch_{}.pth',
+        save_optimizer: bool = True,
+        meta: dict | None = None,
+        create_symlink: bool = True,
+    ) -> None:
         """Write a checkpoint of the epoch that is ending, and point ``latest.pth`` to it."""
         meta = {**(meta or {}), **(self.meta or {}), 'epoch': self.epoch + 1, 'iter': self.iter}
         name = filename_tmpl.format(self.epoch + 1)
@@ -103,8 +116,10 @@ class EpochRunner(EpochBasedRunner):
         content = load_checkpoint(checkpoint)
         meta = content['meta']
         if 'optimizer' not in content or 'epoch' not in meta:
-            raise ACLNetError(f'{checkpoint} holds no optimizer and epoch to resume from; to start a new training from '
-                              'its weights, use load_from')
+            raise ACLNetError(
+                f'{checkpoint} holds no optimizer and epoch to resume from; to start a new training from '
+                'its weights, use load_from'
+            )
         load_weights(unwrapped(self.model), content, checkpoint, self.logger, purpose='resume')
         try:
             self.optimizer.load_state_dict(content['optimizer'])

@@ -18,8 +18,9 @@ __all__ = ['collect_scores']
 
 
 @torch.no_grad()
-def collect_scores(model: nn.Module, dataloader: DataLoader, processor: BatchProcessor,
-                   title: str | None = None) -> list[np.ndarray]:
+def collect_scores(
+    model: nn.Module, dataloader: DataLoader, processor: BatchProcessor, title: str | None = None
+) -> list[np.ndarray]:
     """Score every sample once; leaves the model in eval mode.
 
     Args:

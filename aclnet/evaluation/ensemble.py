@@ -67,8 +67,10 @@ class Report:
     def __str__(self) -> str:
         keys = list(self.rows[0].values)
         width = max(len(row.name) for row in self.rows)
-        lines = [f'{self.title}: {self.num_samples} samples, per cent',
-                 ' ' * width + ''.join(f'  {key}' for key in keys)]
+        lines = [
+            f'{self.title}: {self.num_samples} samples, per cent',
+            ' ' * width + ''.join(f'  {key}' for key in keys),
+        ]
         for row in self.rows:
             cells = ''.join(f'  {100 * value:{len(key)}.2f}' for key, value in row.values.items())
             lines.append(f'{row.name:<{width}}{cells}')
@@ -77,7 +79,7 @@ class Report:
 
 def published_weight(stream: str) -> float:
     """Weight of a stream in the published fusions: 2 for j, b and k, 1 for their motion (and any other)."""
-    return 2. if stream in ('j', 'b', 'k') else 1.
+    return 2.0 if stream in ('j', 'b', 'k') else 1.0
 
 
 def align(sets: Sequence[ScoreSet]) -> list[ScoreSet]:
@@ -92,21 +94,27 @@ def align(sets: Sequence[ScoreSet]) -> list[ScoreSet]:
     aligned = []
     for one in sets:
         if one.scores.shape[1:] != lead.scores.shape[1:]:
-            raise ACLNetError(f"streams '{lead.name}' and '{one.name}' have {lead.scores.shape[1]} and "
-                              f'{one.scores.shape[1]} classes: they are scores of different data sets')
+            raise ACLNetError(
+                f"streams '{lead.name}' and '{one.name}' have {lead.scores.shape[1]} and "
+                f'{one.scores.shape[1]} classes: they are scores of different data sets'
+            )
         if one.identifiers is not None and list(one.identifiers) != list(lead.identifiers):
             one = _reordered(one, lead)
         if len(one.scores) != len(lead.scores):
-            raise ACLNetError(f"streams '{lead.name}' and '{one.name}' have {len(lead.scores)} and {len(one.scores)} "
-                              'samples: they are scores of different splits')
+            raise ACLNetError(
+                f"streams '{lead.name}' and '{one.name}' have {len(lead.scores)} and {len(one.scores)} "
+                'samples: they are scores of different splits'
+            )
         aligned.append(one)
     labelled = [one for one in aligned if one.labels is not None]
     for one in labelled[1:]:
         for index, (expected, found) in enumerate(zip(labelled[0].labels, one.labels)):
             if not np.array_equal(expected, found):
                 sample = lead.identifiers[index] if lead.identifiers is not None else f'number {index}'
-                raise ACLNetError(f"sample {sample} has label {expected} in stream '{labelled[0].name}' but {found} in "
-                                  f"stream '{one.name}'")
+                raise ACLNetError(
+                    f"sample {sample} has label {expected} in stream '{labelled[0].name}' but {found} in "
+                    f"stream '{one.name}'"
+                )
     return aligned
 
 
@@ -120,8 +128,10 @@ def _reordered(one: ScoreSet, lead: ScoreSet) -> ScoreSet:
                 raise ACLNetError(f"sample {identifier} is in stream '{there.name}' but not in stream '{absent.name}'")
     for who in (one, lead):
         if len(set(who.identifiers)) != len(who.identifiers):
-            raise ACLNetError(f"stream '{who.name}' lists a sample twice, so that its order cannot be matched with "
-                              f"stream '{(lead if who is one else one).name}'")
+            raise ACLNetError(
+                f"stream '{who.name}' lists a sample twice, so that its order cannot be matched with "
+                f"stream '{(lead if who is one else one).name}'"
+            )
     order = [place[identifier] for identifier in lead.identifiers]
     labels = None if one.labels is None else [one.labels[index] for index in order]
     return ScoreSet(one.name, one.scores[order], list(lead.identifiers), labels)
@@ -134,11 +144,18 @@ def fuse(scores: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
     return np.sum([weight * np.asarray(array, np.float64) for array, weight in zip(scores, weights)], axis=0)
 
 
-def ensemble(dataset: str | os.PathLike = 'ntu60_xsub', work_dirs: str | os.PathLike = 'work_dirs',
-             streams: Sequence[str] | None = None, weights: Sequence[float] | None = None,
-             file_name: str = 'best_pred.pkl', metrics: Sequence[str] = (), labels: str | os.PathLike | None = None,
-             split: str | None = None, out: str | os.PathLike | None = None,
-             root: str | os.PathLike | None = None) -> Report:
+def ensemble(
+    dataset: str | os.PathLike = 'ntu60_xsub',
+    work_dirs: str | os.PathLike = 'work_dirs',
+    streams: Sequence[str] | None = None,
+    weights: Sequence[float] | None = None,
+    file_name: str = 'best_pred.pkl',
+    metrics: Sequence[str] = (),
+    labels: str | os.PathLike | None = None,
+    split: str | None = None,
+    out: str | os.PathLike | None = None,
+    root: str | os.PathLike | None = None,
+) -> Report:
     """Accuracy of every stream found under ``{work_dirs}/{dataset}/{stream}/{file_name}``, and of their fusions.
 
     Args:
@@ -167,18 +184,33 @@ def ensemble(dataset: str | os.PathLike = 'ntu60_xsub', work_dirs: str | os.Path
     paths = {stream: folder / stream / file_name for stream in (streams or STREAMS)}
     missing = [stream for stream, path in paths.items() if not path.exists()]
     if len(missing) == len(paths) or (streams and missing):
-        raise ACLNetError(f'there are no scores of {name}, stream {missing[0]}: {paths[missing[0]]} does not exist'
-                          f'{_others(folder, file_name)}; tools/train.py --test-best writes {file_name}, and '
-                          f'tools/test.py --out any file')
+        raise ACLNetError(
+            f'there are no scores of {name}, stream {missing[0]}: {paths[missing[0]]} does not exist'
+            f'{_others(folder, file_name)}; tools/train.py --test-best writes {file_name}, and '
+            f'tools/test.py --out any file'
+        )
     sets = align([_read(stream, path) for stream, path in paths.items() if stream not in missing])
     truth, identifiers, notes = _labels(sets, dataset, labels, split, root)
     wanted = [tuple(streams)] if streams else FUSIONS
     rows, fused = _rows(sets, truth, wanted, weights, metrics)
-    notes += [f"{name} has no {'+'.join(f)}: {', '.join(s for s in f if s in missing)} not found"
-              for f in wanted if set(f) & set(missing)]
+    notes += [
+        f'{name} has no {"+".join(f)}: {", ".join(s for s in f if s in missing)} not found'
+        for f in wanted
+        if set(f) & set(missing)
+    ]
     if out is not None:
-        save_scores(out, fused, dict(identifiers=identifiers, labels=truth, config=str(dataset), checkpoint=None,
-                                     streams=list(rows[-1].streams), weights=list(rows[-1].weights)))
+        save_scores(
+            out,
+            fused,
+            dict(
+                identifiers=identifiers,
+                labels=truth,
+                config=str(dataset),
+                checkpoint=None,
+                streams=list(rows[-1].streams),
+                weights=list(rows[-1].weights),
+            ),
+        )
     return Report(f'{name} ({folder})', len(truth), rows, notes)
 
 
@@ -191,10 +223,15 @@ def _check_streams(streams: Sequence[str], weights: Sequence[float] | None) -> N
         raise ACLNetError(f'weights must be finite numbers, got {" ".join(map(str, weights))}')
 
 
-def _rows(sets: list[ScoreSet], truth: list[int], fusions: Sequence[tuple[str, ...]],
-          weights: Sequence[float] | None, metrics: Sequence[str]) -> tuple[list[Fusion], np.ndarray]:
+def _rows(
+    sets: list[ScoreSet],
+    truth: list[int],
+    fusions: Sequence[tuple[str, ...]],
+    weights: Sequence[float] | None,
+    metrics: Sequence[str],
+) -> tuple[list[Fusion], np.ndarray]:
     by_name = {one.name: one.scores for one in sets}
-    plans = [((stream,), (1.,)) for stream in by_name]
+    plans = [((stream,), (1.0,)) for stream in by_name]
     for streams in fusions:
         if len(streams) > 1 and set(streams) <= set(by_name):
             plans.append((streams, tuple(weights) if weights is not None else _default_weights(streams)))
@@ -224,11 +261,19 @@ def _read(stream: str, path: Path) -> ScoreSet:
     return ScoreSet(stream, scores, meta.get('identifiers'), meta.get('labels'))
 
 
-def _labels(sets: list[ScoreSet], dataset: str | os.PathLike, ann_file: str | os.PathLike | None, split: str | None,
-            root: str | os.PathLike | None) -> tuple[list[int], list[str] | None, list[str]]:
+def _labels(
+    sets: list[ScoreSet],
+    dataset: str | os.PathLike,
+    ann_file: str | os.PathLike | None,
+    split: str | None,
+    root: str | os.PathLike | None,
+) -> tuple[list[int], list[str] | None, list[str]]:
     """Labels in the sets' order, the samples' identifiers where known, and what to tell the user about them."""
-    notes = [f"stream '{one.name}' has no side file: its samples are taken to be in the labels' order"
-             for one in sets if one.identifiers is None]
+    notes = [
+        f"stream '{one.name}' has no side file: its samples are taken to be in the labels' order"
+        for one in sets
+        if one.identifiers is None
+    ]
     identifiers = next((one.identifiers for one in sets if one.identifiers is not None), None)
     known = next((one.labels for one in sets if one.labels is not None), None)
     if known is not None and ann_file is None:
@@ -238,14 +283,18 @@ def _labels(sets: list[ScoreSet], dataset: str | os.PathLike, ann_file: str | os
         configured = _configured_test_set(dataset, sets[0].name, root)
     if ann_file is None:
         if configured is None:
-            raise ACLNetError(f'the scores of {dataset} come without labels, and there is no config '
-                              f'{_config(dataset, sets[0].name, root)}: name the annotation file with --labels')
+            raise ACLNetError(
+                f'the scores of {dataset} come without labels, and there is no config '
+                f'{_config(dataset, sets[0].name, root)}: name the annotation file with --labels'
+            )
         ann_file, split = configured[0], split or configured[1]
     found, labels = read_labels(_find(ann_file, root), split or (configured and _own_split(ann_file, configured)))
     if identifiers is None:
         if len(labels) != len(sets[0].scores):
-            raise ACLNetError(f'{ann_file} has {len(labels)} labels for {len(sets[0].scores)} scores; '
-                              'is it the split that was tested?')
+            raise ACLNetError(
+                f'{ann_file} has {len(labels)} labels for {len(sets[0].scores)} scores; '
+                'is it the split that was tested?'
+            )
         return labels, found, notes + [f'labels are those of {ann_file}, in its order']
     of_sample = dict(zip(found, labels))
     for identifier in identifiers:
@@ -258,8 +307,9 @@ def _own_split(ann_file: str | os.PathLike, configured: tuple[str, str | None]) 
     return configured[1] if Path(ann_file).name == Path(configured[0]).name else None
 
 
-def _configured_test_set(dataset: str | os.PathLike, stream: str,
-                         root: str | os.PathLike | None) -> tuple[str, str | None] | None:
+def _configured_test_set(
+    dataset: str | os.PathLike, stream: str, root: str | os.PathLike | None
+) -> tuple[str, str | None] | None:
     config = _config(dataset, stream, root)
     return split_of_config(config) if config.exists() else None
 

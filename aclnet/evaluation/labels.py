@@ -46,8 +46,9 @@ def split_of_config(config: str | os.PathLike) -> tuple[str, str | None]:
     Raises:
         ACLNetError: the config cannot be read or has no ``data.test`` with an annotation file.
     """
-    from aclnet import compat  # noqa: F401  mmcv must be imported through it
     from mmcv import Config
+
+    from aclnet import compat  # noqa: F401  mmcv must be imported through it
 
     try:
         test = Config.fromfile(str(Path(config))).data.test

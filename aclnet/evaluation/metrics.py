@@ -14,8 +14,9 @@ __all__ = ['METRICS', 'evaluate', 'mean_average_precision', 'mean_class_accuracy
 METRICS = ('top_k_accuracy', 'mean_class_accuracy', 'mean_average_precision')
 
 
-def top_k_accuracy(scores: Sequence | np.ndarray, labels: Sequence | np.ndarray,
-                   topk: int | Iterable[int] = (1, 5)) -> list[float]:
+def top_k_accuracy(
+    scores: Sequence | np.ndarray, labels: Sequence | np.ndarray, topk: int | Iterable[int] = (1, 5)
+) -> list[float]:
     """Share of samples whose label is among their k highest scores, for each k.
 
     Args:
@@ -86,9 +87,13 @@ def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     return float((np.diff(recall, prepend=0) * precision).sum())
 
 
-def evaluate(scores: Sequence | np.ndarray, labels: Sequence | np.ndarray,
-             metrics: str | Iterable[str] = ('top_k_accuracy',), topk: int | Iterable[int] = (1, 5),
-             metric_options: dict | None = None) -> OrderedDict[str, float]:
+def evaluate(
+    scores: Sequence | np.ndarray,
+    labels: Sequence | np.ndarray,
+    metrics: str | Iterable[str] = ('top_k_accuracy',),
+    topk: int | Iterable[int] = (1, 5),
+    metric_options: dict | None = None,
+) -> OrderedDict[str, float]:
     """Values of several metrics under the keys that logs and ``save_best`` use.
 
     Args:
@@ -140,6 +145,7 @@ def _as_class_indices(labels: Sequence | np.ndarray, n: int, classes: int) -> np
     labels = labels.reshape(n).astype(np.int64)
     wrong = np.flatnonzero((labels < 0) | (labels >= classes))
     if len(wrong):
-        raise ACLNetError(f'label {labels[wrong[0]]} of sample {wrong[0]} is outside the {classes} classes of the '
-                          'scores')
+        raise ACLNetError(
+            f'label {labels[wrong[0]]} of sample {wrong[0]} is outside the {classes} classes of the scores'
+        )
     return labels

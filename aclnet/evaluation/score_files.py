@@ -129,8 +129,10 @@ def _as_array(rows: Any, where: str) -> np.ndarray:
         if np.shape(row) != first:
             raise ACLNetError(f'{where}: sample {index} has shape {np.shape(row)}, but sample 0 has {first}')
     if len(first) != 1 or first[0] == 0:
-        raise ACLNetError(f'{where}: a sample must be an array (classes,), got shape {first}'
-                          + ('; average the clips when testing' if len(first) == 2 else ''))
+        raise ACLNetError(
+            f'{where}: a sample must be an array (classes,), got shape {first}'
+            + ('; average the clips when testing' if len(first) == 2 else '')
+        )
     scores = np.asarray(rows)
     if scores.dtype.kind not in 'fiu':
         raise ACLNetError(f'{where} must hold numbers, got {scores.dtype}')

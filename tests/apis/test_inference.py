@@ -19,9 +19,9 @@ def lively(model):
     with torch.no_grad():
         for name, value in [*model.named_parameters(), *model.named_buffers()]:
             if name.endswith('running_var'):
-                value.uniform_(.5, 2, generator=generator)
+                value.uniform_(0.5, 2, generator=generator)
             elif value.is_floating_point():
-                value.add_(torch.randn(value.shape, generator=generator) * .1)
+                value.add_(torch.randn(value.shape, generator=generator) * 0.1)
     return model
 
 
@@ -34,10 +34,14 @@ def test_folding_leaves_the_scores_and_no_foldable_batch_norm(config):
     model = lively(build_model(load_config(config).model)).double().eval()
     folded = optimize_for_inference(model)
     clips = torch.randn(3, 2, 1, 9, 20, 3, dtype=torch.float64)
-    np.testing.assert_allclose(folded(keypoint=clips, return_loss=False), model(keypoint=clips, return_loss=False), rtol=1e-9)
+    np.testing.assert_allclose(
+        folded(keypoint=clips, return_loss=False), model(keypoint=clips, return_loss=False), rtol=1e-9
+    )
     left = [name for name, part in folded.named_modules() if isinstance(part, torch.nn.BatchNorm2d)]
     assert all(name.endswith('tcn.transform.0') for name in left), 'these follow no convolution'
-    assert any(isinstance(part, torch.nn.BatchNorm2d) for part in model.backbone.gcn[0].gcn.pre), 'the model stays whole'
+    assert any(isinstance(part, torch.nn.BatchNorm2d) for part in model.backbone.gcn[0].gcn.pre), (
+        'the model stays whole'
+    )
 
 
 def test_average_clips(config):
@@ -105,6 +109,7 @@ def test_head_and_backbone_must_fit(config):
 
 def test_memory_sizes_of_published_configs():
     from aclnet.models.heads import AffinityHead
+
     for name, size in (('ntu60', 512), ('pku_mmd', 512), ('ntu120', 1024), ('finegym', 1024), ('k400', 2048)):
         head = AffinityHead(5, 8, graph_channels=9, data_cfg=name)
         assert head.intra_loss.memory_size == size and head.intra_loss.cl_fc.in_features == 9

@@ -123,6 +123,7 @@ def test_fine_tuning_to_other_classes_keeps_all_but_the_classifier(tmp_path, cap
     fresh = copy.deepcopy(model.state_dict())
     with caplog.at_level('INFO', 'aclnet'):
         import logging
+
         logging.getLogger('aclnet').propagate = True
         train_model(model, build_subset(cfg, 'train'), cfg)
     old, new = checkpoint(start)['state_dict'], model.state_dict()
@@ -144,19 +145,24 @@ def test_terms_can_be_switched_off(tmp_path):
     tool('test', write_config(tmp_path), '--cfg-options', *off)  # its keys in the checkpoint are passed over
 
 
-@pytest.mark.parametrize('options', [
-    ['model.cls_head.label_smooth_eps=0.1'],
-    ["model.cls_head.loss_cls={'type':'CrossEntropyLoss','class_weight':[1.0,2.0,0.5]}"],
-    ['data.train.class_prob=[1.0,2.5,0.5]'],
-    ['model.cls_head.dropout=0.5', 'optimizer.type=AdamW', 'optimizer.lr=0.001'],
-])
+@pytest.mark.parametrize(
+    'options',
+    [
+        ['model.cls_head.label_smooth_eps=0.1'],
+        ["model.cls_head.loss_cls={'type':'CrossEntropyLoss','class_weight':[1.0,2.0,0.5]}"],
+        ['data.train.class_prob=[1.0,2.5,0.5]'],
+        ['model.cls_head.dropout=0.5', 'optimizer.type=AdamW', 'optimizer.lr=0.001'],
+    ],
+)
 def test_options_of_the_field(tmp_path, options):
     if 'AdamW' in str(options):
         extra = "optimizer = dict(type='AdamW', lr=0.001)\n"
         options = options[:1]
     elif 'class_weight' in str(options):
-        extra = ("model['cls_head']['loss_cls'] = dict(type='CrossEntropyLoss', loss_weight=2.0, "
-                 'class_weight=[1.0, 2.0, 0.5])\n')
+        extra = (
+            "model['cls_head']['loss_cls'] = dict(type='CrossEntropyLoss', loss_weight=2.0, "
+            'class_weight=[1.0, 2.0, 0.5])\n'
+        )
         options = []
     else:
         extra = ''
@@ -169,12 +175,16 @@ def test_class_weights_and_smoothing_are_those_of_torch(tmp_path):
     cfg = load_config(write_config(tmp_path))
     torch.manual_seed(0)
     clips, label = torch.randn(6, 1, 1, 8, 20, 3), torch.tensor([0, 1, 2, 2, 1, 1])
-    for head, kwargs in ((dict(label_smooth_eps=.2), dict(label_smoothing=.2)),
-                         (dict(loss_cls=dict(type='CrossEntropyLoss', loss_weight=3., class_weight=[1., 2., 3.])),
-                          dict(weight=torch.tensor([1., 2., 3.])))):
+    for head, kwargs in (
+        (dict(label_smooth_eps=0.2), dict(label_smoothing=0.2)),
+        (
+            dict(loss_cls=dict(type='CrossEntropyLoss', loss_weight=3.0, class_weight=[1.0, 2.0, 3.0])),
+            dict(weight=torch.tensor([1.0, 2.0, 3.0])),
+        ),
+    ):
         model = build_model({**cfg.model, 'cls_head': {**cfg.model.cls_head, **head}}).eval()
         logits = model.cls_head(model.backbone(clips[:, 0])[0])
-        weight = 3. if 'weight' in kwargs else 1.
+        weight = 3.0 if 'weight' in kwargs else 1.0
         expected = weight * torch.nn.functional.cross_entropy(logits, label, **kwargs)
         torch.testing.assert_close(model(keypoint=clips, label=label)['loss_cls'], expected)
 

@@ -11,17 +11,24 @@ def sample_3d(rng, persons=2, frames=12, joints=25, dtype=np.float16, name='s3d'
     """A sample of 3D joints; with gaps, some persons, frames and joints are missing."""
     keypoint = rng.uniform(-1.5, 1.5, (persons, frames, joints, 3)).astype(dtype)
     if gaps:
-        keypoint[rng.random((persons, frames)) < .3] = 0
-        keypoint[rng.random((persons, frames, joints)) < .1] = 0
+        keypoint[rng.random((persons, frames)) < 0.3] = 0
+        keypoint[rng.random((persons, frames, joints)) < 0.1] = 0
     return dict(frame_dir=name, label=3, total_frames=frames, keypoint=keypoint)
 
 
 def sample_2d(rng, persons=2, frames=12, joints=17, dtype=np.float16, name='s2d'):
     """A sample of 2D joints with scores."""
     keypoint = (rng.random((persons, frames, joints, 2)) * (340, 256)).astype(dtype)
-    keypoint[rng.random((persons, frames, joints)) < .1] = 0
-    return dict(frame_dir=name, label=2, total_frames=frames, keypoint=keypoint, img_shape=(256, 340),
-                original_shape=(256, 340), keypoint_score=rng.random((persons, frames, joints)).astype(dtype))
+    keypoint[rng.random((persons, frames, joints)) < 0.1] = 0
+    return dict(
+        frame_dir=name,
+        label=2,
+        total_frames=frames,
+        keypoint=keypoint,
+        img_shape=(256, 340),
+        original_shape=(256, 340),
+        keypoint_score=rng.random((persons, frames, joints)).astype(dtype),
+    )
 
 
 def poses(rng, total=12, count=30, joints=17):
@@ -41,8 +48,15 @@ def write(path, content):
 def annotation_file(path, count=12, classes=4, frames=8, joints=20, dtype=np.float32, seed=0):
     """A file of ``count`` one-person clips with splits train (even ones) and val (odd ones)."""
     rng = np.random.default_rng(seed)
-    annotations = [dict(frame_dir=f'clip{i:03d}', label=i % classes, total_frames=frames,
-                        keypoint=rng.standard_normal((1, frames, joints, 3)).astype(dtype)) for i in range(count)]
+    annotations = [
+        dict(
+            frame_dir=f'clip{i:03d}',
+            label=i % classes,
+            total_frames=frames,
+            keypoint=rng.standard_normal((1, frames, joints, 3)).astype(dtype),
+        )
+        for i in range(count)
+    ]
     names = [annotation['frame_dir'] for annotation in annotations]
     return write(path, dict(split=dict(train=names[::2], val=names[1::2]), annotations=annotations))
 
@@ -55,13 +69,28 @@ def kinetics_files(folder, count=4, classes=3, seed=0):
         name, raw_file = f'video{i}', f'kpfiles/raw{i // 2}.pkl'
         all_poses[name] = poses(rng, total=20, count=30 + i)
         score = rng.random(30 + i).astype(np.float16)
-        score[:10] = .95
-        annotations.append(dict(frame_dir=name, label=i % classes, total_frames=20, img_shape=(256, 340),
-                                original_shape=(256, 340), raw_file=raw_file, box_score=score,
-                                valid={.5: 20 - i, .6: 10, .7: 10, .8: 5, .9: 5}))
+        score[:10] = 0.95
+        annotations.append(
+            dict(
+                frame_dir=name,
+                label=i % classes,
+                total_frames=20,
+                img_shape=(256, 340),
+                original_shape=(256, 340),
+                raw_file=raw_file,
+                box_score=score,
+                valid={0.5: 20 - i, 0.6: 10, 0.7: 10, 0.8: 5, 0.9: 5},
+            )
+        )
     for raw_file in {annotation['raw_file'] for annotation in annotations}:
-        write(folder / raw_file, {annotation['frame_dir']: all_poses[annotation['frame_dir']]
-                                  for annotation in annotations if annotation['raw_file'] == raw_file})
+        write(
+            folder / raw_file,
+            {
+                annotation['frame_dir']: all_poses[annotation['frame_dir']]
+                for annotation in annotations
+                if annotation['raw_file'] == raw_file
+            },
+        )
     names = [annotation['frame_dir'] for annotation in annotations]
     content = dict(split=dict(train=names, val=names[:1]), annotations=annotations)
     return write(folder / 'kinetics.pkl', content), all_poses

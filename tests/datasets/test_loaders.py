@@ -11,11 +11,15 @@ from aclnet.datasets.loaders import collate
 from aclnet.errors import ACLNetError
 from tests.datasets.samples import annotation_file, write
 
-PIPELINE = [dict(type='PreNormalize3D', align_spine=False), dict(type='RandomRot', theta=.2),
-            dict(type='GenSkeFeat', dataset='kinect20', feats=['j']), dict(type='UniformSampleDecode', clip_len=5),
-            dict(type='FormatGCNInput', num_person=1),
-            dict(type='Collect', keys=['keypoint', 'label'], meta_keys=['frame_dir']),
-            dict(type='ToTensor', keys=['keypoint'])]
+PIPELINE = [
+    dict(type='PreNormalize3D', align_spine=False),
+    dict(type='RandomRot', theta=0.2),
+    dict(type='GenSkeFeat', dataset='kinect20', feats=['j']),
+    dict(type='UniformSampleDecode', clip_len=5),
+    dict(type='FormatGCNInput', num_person=1),
+    dict(type='Collect', keys=['keypoint', 'label'], meta_keys=['frame_dir']),
+    dict(type='ToTensor', keys=['keypoint']),
+]
 
 
 @pytest.fixture
@@ -25,8 +29,11 @@ def path(tmp_path):
 
 def equal(batches, others):
     return len(batches) == len(others) and all(
-        torch.equal(a['keypoint'], b['keypoint']) and torch.equal(a['label'], b['label'])
-        and a['img_metas'] == b['img_metas'] for a, b in zip(batches, others))
+        torch.equal(a['keypoint'], b['keypoint'])
+        and torch.equal(a['label'], b['label'])
+        and a['img_metas'] == b['img_metas']
+        for a, b in zip(batches, others)
+    )
 
 
 def test_a_batch(path):
@@ -70,8 +77,9 @@ def test_workers_change_nothing(path, persistent):
 
 def test_two_ranks_load_the_batches_of_one(path):
     whole = list(build_dataloader(PoseDataset(path, PIPELINE), 4, 0, seed=3, num_replicas=1, rank=0))
-    parts = [list(build_dataloader(PoseDataset(path, PIPELINE), 2, 0, seed=3, num_replicas=2, rank=rank))
-             for rank in (0, 1)]
+    parts = [
+        list(build_dataloader(PoseDataset(path, PIPELINE), 2, 0, seed=3, num_replicas=2, rank=rank)) for rank in (0, 1)
+    ]
     assert [len(part) for part in parts] == [3, 3]
     for batch, first, second in zip(whole, *parts):
         assert torch.equal(batch['keypoint'], torch.cat([first['keypoint'], second['keypoint']]))
@@ -108,12 +116,15 @@ def test_arguments_of_torch_are_passed_on(path):
     assert loader.pin_memory == torch.cuda.is_available()
 
 
-@pytest.mark.parametrize('args, words', [
-    (dict(prefetch=3), "there is no dataloader argument 'prefetch'; did you mean 'prefetch_factor'?"),
-    (dict(workers_per_gpu=-1), 'workers_per_gpu must be a whole number from 0 up, got -1'),
-    (dict(videos_per_gpu=0), 'batch_size must be a whole number from 1 up, got 0'),
-    (dict(seed=-1), 'seed must be a whole number from 0 up, got -1'),
-])
+@pytest.mark.parametrize(
+    'args, words',
+    [
+        (dict(prefetch=3), "there is no dataloader argument 'prefetch'; did you mean 'prefetch_factor'?"),
+        (dict(workers_per_gpu=-1), 'workers_per_gpu must be a whole number from 0 up, got -1'),
+        (dict(videos_per_gpu=0), 'batch_size must be a whole number from 1 up, got 0'),
+        (dict(seed=-1), 'seed must be a whole number from 0 up, got -1'),
+    ],
+)
 def test_wrong_arguments(path, args, words):
     with pytest.raises(ACLNetError) as caught:
         build_dataloader(PoseDataset(path, []), **{**dict(videos_per_gpu=2, workers_per_gpu=0), **args})

@@ -95,29 +95,32 @@ def test_data_prefix(path):
 
 def test_kinetics(tmp_path):
     path, poses = kinetics_files(tmp_path)
-    dataset = PoseDataset(path, pipeline=[], split='train', box_thr=.5, valid_ratio=.0)
+    dataset = PoseDataset(path, pipeline=[], split='train', box_thr=0.5, valid_ratio=0.0)
     sample = dataset[3]
     np.testing.assert_array_equal(sample['keypoint'], poses['video3']['keypoint'])
     np.testing.assert_array_equal(sample['frame_inds'], poses['video3']['frame_inds'])
     assert len(dataset) == 4 and not {'anno_inds', 'valid', 'box_score'} & set(sample)
-    masked = PoseDataset(path, pipeline=[], split='train', box_thr=.5, valid_ratio=.95, data_prefix='x')
+    masked = PoseDataset(path, pipeline=[], split='train', box_thr=0.5, valid_ratio=0.95, data_prefix='x')
     assert masked.identifiers == ['video0', 'video1']
     score = masked.annotations[1]['box_score']
-    np.testing.assert_array_equal(masked[1]['anno_inds'], score >= .5)
+    np.testing.assert_array_equal(masked[1]['anno_inds'], score >= 0.5)
     pipeline = [dict(type='DecompressPose'), dict(type='UniformSampleFrames', clip_len=5), dict(type='PoseDecode')]
-    assert PoseDataset(path, pipeline, 'train', .95, .5)[0]['keypoint'].shape[1:] == (5, 17, 2)
+    assert PoseDataset(path, pipeline, 'train', 0.95, 0.5)[0]['keypoint'].shape[1:] == (5, 17, 2)
 
 
-@pytest.mark.parametrize('args, words', [
-    (dict(valid_ratio=.5), 'valid_ratio=0.5 needs box_thr'),
-    (dict(box_thr=.55), 'box_thr must be one of 0.5, 0.6, 0.7, 0.8, 0.9, got 0.55'),
-    (dict(valid_ratio=1.5, box_thr=.5), 'valid_ratio must be a share of the frames from 0 to 1, got 1.5'),
-    (dict(valid_ratio=1., box_thr=.9), 'leaves none of the 4 annotations'),
-    (dict(split='trian'), "split 'trian' is not in "),
-    (dict(pipeline=[dict(type='Nix')]), "there is no transform 'Nix'"),
-    (dict(num_classes=2), 'label of sample video2 of '),
-    (dict(memcached=True, mc_cfg='localhost'), 'mc_cfg must be (host, port)'),
-])
+@pytest.mark.parametrize(
+    'args, words',
+    [
+        (dict(valid_ratio=0.5), 'valid_ratio=0.5 needs box_thr'),
+        (dict(box_thr=0.55), 'box_thr must be one of 0.5, 0.6, 0.7, 0.8, 0.9, got 0.55'),
+        (dict(valid_ratio=1.5, box_thr=0.5), 'valid_ratio must be a share of the frames from 0 to 1, got 1.5'),
+        (dict(valid_ratio=1.0, box_thr=0.9), 'leaves none of the 4 annotations'),
+        (dict(split='trian'), "split 'trian' is not in "),
+        (dict(pipeline=[dict(type='Nix')]), "there is no transform 'Nix'"),
+        (dict(num_classes=2), 'label of sample video2 of '),
+        (dict(memcached=True, mc_cfg='localhost'), 'mc_cfg must be (host, port)'),
+    ],
+)
 def test_wrong_arguments(tmp_path, args, words):
     path, _ = kinetics_files(tmp_path)
     with pytest.raises(ACLNetError) as caught:
@@ -127,7 +130,7 @@ def test_wrong_arguments(tmp_path, args, words):
 
 def test_valid_ratio_needs_its_keys(path):
     with pytest.raises(ACLNetError, match="annotation clip000 of .* has no 'valid'; leave out valid_ratio"):
-        PoseDataset(path, pipeline=[], valid_ratio=.5, box_thr=.5)
+        PoseDataset(path, pipeline=[], valid_ratio=0.5, box_thr=0.5)
 
 
 def test_a_sample_without_poses(tmp_path):
@@ -136,14 +139,20 @@ def test_a_sample_without_poses(tmp_path):
         dataset[0]
 
 
-@pytest.mark.parametrize('label, args, words', [
-    (-1, {}, 'must be a class from 0 up, got -1'),
-    (4, dict(num_classes=4), 'must be a class from 0 to 3, got 4'),
-    (1.5, {}, 'got 1.5'), (True, {}, 'got True'), ('a', {}, "got 'a'"), (None, {}, 'got None'),
-    ([1, 2], {}, 'lists of classes need multi_class=True'),
-    ([1, 5], dict(multi_class=True, num_classes=5), 'must be a class from 0 to 4, got 5'),
-    ([1, 5], dict(multi_class=True), 'multi_class=True needs num_classes'),
-])
+@pytest.mark.parametrize(
+    'label, args, words',
+    [
+        (-1, {}, 'must be a class from 0 up, got -1'),
+        (4, dict(num_classes=4), 'must be a class from 0 to 3, got 4'),
+        (1.5, {}, 'got 1.5'),
+        (True, {}, 'got True'),
+        ('a', {}, "got 'a'"),
+        (None, {}, 'got None'),
+        ([1, 2], {}, 'lists of classes need multi_class=True'),
+        ([1, 5], dict(multi_class=True, num_classes=5), 'must be a class from 0 to 4, got 5'),
+        ([1, 5], dict(multi_class=True), 'multi_class=True needs num_classes'),
+    ],
+)
 def test_wrong_labels(tmp_path, label, args, words):
     good = dict(frame_dir='good', label=[0] if 'multi_class' in args else 0)
     path = write(tmp_path / 'a.pkl', [good, dict(frame_dir='bad', label=label)])
@@ -153,8 +162,10 @@ def test_wrong_labels(tmp_path, label, args, words):
 
 
 def test_multi_class(tmp_path):
-    annotations = [dict(frame_dir=str(i), label=label, keypoint=np.ones((1, 1, 2, 3)))
-                   for i, label in enumerate(([0, 2], [], 1, np.array([3])))]
+    annotations = [
+        dict(frame_dir=str(i), label=label, keypoint=np.ones((1, 1, 2, 3)))
+        for i, label in enumerate(([0, 2], [], 1, np.array([3])))
+    ]
     dataset = PoseDataset(write(tmp_path / 'a.pkl', annotations), pipeline=[], multi_class=True, num_classes=4)
     assert dataset.labels.tolist() == [[1, 0, 1, 0], [0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
     label = dataset[0]['label']
@@ -164,10 +175,13 @@ def test_multi_class(tmp_path):
 
 
 def test_class_prob(path):
-    assert PoseDataset(path, [], class_prob=[1, 2.5, 0, .5]).weights[:5].tolist() == [1, 2.5, 0, .5, 1]
+    assert PoseDataset(path, [], class_prob=[1, 2.5, 0, 0.5]).weights[:5].tolist() == [1, 2.5, 0, 0.5, 1]
     assert PoseDataset(path, [], class_prob={1: 3}).weights[:5].tolist() == [1, 3, 1, 1, 1]
-    for wrong, words in (([1, 2], 'needs one number per class, 4, got 2'), ({4: 1}, 'names class 4; there are 0 to 3'),
-                         ({0: -1}, 'of class 0 must be a number from 0 up, got -1')):
+    for wrong, words in (
+        ([1, 2], 'needs one number per class, 4, got 2'),
+        ({4: 1}, 'names class 4; there are 0 to 3'),
+        ({0: -1}, 'of class 0 must be a number from 0 up, got -1'),
+    ):
         with pytest.raises(ACLNetError, match=words):
             PoseDataset(path, [], class_prob=wrong)
     with pytest.raises(ACLNetError, match='class_prob needs one class per sample'):
@@ -179,7 +193,7 @@ def test_pickling_takes_only_what_a_worker_needs(path):
     dataset.seed = 3
     copy = pickle.loads(pickle.dumps(dataset))
     np.testing.assert_array_equal(copy[2, 1]['keypoint'], dataset[2, 1]['keypoint'])
-    assert len(pickle.dumps(dataset)) < .6 * len(pickle.dumps(PoseDataset(path, pipeline=[])))
+    assert len(pickle.dumps(dataset)) < 0.6 * len(pickle.dumps(PoseDataset(path, pipeline=[])))
 
 
 def test_from_config(path):
@@ -194,9 +208,13 @@ def test_from_config(path):
 
 @pytest.mark.skipif(not REAL.exists(), reason='the UTD-MHAD recordings are not beside this checkout')
 def test_real_recordings():
-    pipeline = [dict(type='PreNormalize3D', align_spine=False), dict(type='RandomRot', theta=.2),
-                dict(type='GenSkeFeat', dataset='kinect20', feats=['bm']),
-                dict(type='UniformSampleDecode', clip_len=64), dict(type='FormatGCNInput', num_person=1)]
+    pipeline = [
+        dict(type='PreNormalize3D', align_spine=False),
+        dict(type='RandomRot', theta=0.2),
+        dict(type='GenSkeFeat', dataset='kinect20', feats=['bm']),
+        dict(type='UniformSampleDecode', clip_len=64),
+        dict(type='FormatGCNInput', num_person=1),
+    ]
     train, val = (PoseDataset(str(REAL), pipeline, split) for split in ('xsub_train', 'xsub_val'))
     assert (len(train), len(val), train.num_classes) == (431, 430, 27)
     for index in range(0, 431, 20):

@@ -62,7 +62,7 @@ def test_ranks_together_take_the_batches_of_one_rank(n, batch_size, ranks):
     dataset = Sized([0] * n)
     single = [step[0] for step in steps(dataset, batch_size * ranks, 1)]
     several = [sum(step, []) for step in steps(dataset, batch_size, ranks)]
-    several[-1] = several[-1][:len(single[-1])]  # without the topping up
+    several[-1] = several[-1][: len(single[-1])]  # without the topping up
     assert several == single
 
 
@@ -70,8 +70,11 @@ def test_orders_differ_between_epochs_and_seeds_only():
     dataset = Sized([0] * 50)
     first = steps(dataset, 8, 1, seed=1)
     assert steps(dataset, 8, 1, seed=1) == first
-    orders = {tuple(key.index for step in steps(dataset, 8, 1, epoch, seed=seed) for key in step[0])
-              for epoch in (1, 2, 3) for seed in (1, 2)}
+    orders = {
+        tuple(key.index for step in steps(dataset, 8, 1, epoch, seed=seed) for key in step[0])
+        for epoch in (1, 2, 3)
+        for seed in (1, 2)
+    }
     assert len(orders) == 6
     sampler = EpochBatchSampler(dataset, 8, seed=1)
     for epoch in (5, 1, 5):
@@ -86,8 +89,11 @@ def test_the_order_is_not_drawn_from_a_samples_stream():
 
 
 @settings(deadline=None, max_examples=100)
-@given(labels=st.lists(st.integers(0, 3), min_size=4, max_size=60), shuffle=st.booleans(),
-       weights=st.lists(st.sampled_from([0, .1, .3, .5, 1, 1.25, 2, 2.3, 3.99]), min_size=4, max_size=4))
+@given(
+    labels=st.lists(st.integers(0, 3), min_size=4, max_size=60),
+    shuffle=st.booleans(),
+    weights=st.lists(st.sampled_from([0, 0.1, 0.3, 0.5, 1, 1.25, 2, 2.3, 3.99]), min_size=4, max_size=4),
+)
 def test_class_prob_counts(labels, weights, shuffle):
     expected = oracle.repeats(weights, labels)
     dataset = Sized(labels, weights)
@@ -109,7 +115,7 @@ def test_class_prob_counts(labels, weights, shuffle):
 
 
 def test_who_occurs_once_more_changes_with_the_epoch():
-    dataset = Sized([0] * 20, [.5])
+    dataset = Sized([0] * 20, [0.5])
     chosen = {tuple(sorted(EpochBatchSampler(dataset, 4).order()[:, 0]))}
     sampler = EpochBatchSampler(dataset, 4)
     for epoch in range(2, 40):
@@ -136,13 +142,19 @@ def test_evaluation_sees_every_sample_once(n, batch_size, ranks):
     assert max(sizes) - min(sizes) <= 1
 
 
-@pytest.mark.parametrize('args, words', [
-    (dict(batch_size=0), 'batch_size must be a whole number from 1 up, got 0'),
-    (dict(batch_size=2.), 'batch_size must be a whole number from 1 up, got 2.0'),
-    (dict(batch_size=1, num_replicas=2, rank=2), 'rank must be from 0 to 1, got 2'),
-    (dict(batch_size=1, seed=-3), 'seed must be a whole number from 0 up, got -3'),
-    (dict(batch_size=5, drop_last=True), 'an epoch has 4 samples, which is not one step of 5; lower the batch size'),
-])
+@pytest.mark.parametrize(
+    'args, words',
+    [
+        (dict(batch_size=0), 'batch_size must be a whole number from 1 up, got 0'),
+        (dict(batch_size=2.0), 'batch_size must be a whole number from 1 up, got 2.0'),
+        (dict(batch_size=1, num_replicas=2, rank=2), 'rank must be from 0 to 1, got 2'),
+        (dict(batch_size=1, seed=-3), 'seed must be a whole number from 0 up, got -3'),
+        (
+            dict(batch_size=5, drop_last=True),
+            'an epoch has 4 samples, which is not one step of 5; lower the batch size',
+        ),
+    ],
+)
 def test_wrong_arguments(args, words):
     with pytest.raises(ACLNetError) as caught:
         EpochBatchSampler(Sized([0] * 4), **args)

@@ -68,12 +68,15 @@ def test_test_mode_is_that_of_the_parts(path):
         ConcatDataset([part(path), part(path, test_mode=True)])
 
 
-@pytest.mark.parametrize('make, words', [
-    (lambda path: RepeatDataset(part(path), 0), 'times must be a whole number from 1 up, got 0'),
-    (lambda path: ConcatDataset([]), 'datasets must be a list of at least one dataset, got []'),
-    (lambda path: ConcatDataset([part(path), part(path, multi_class=True, num_classes=4)]), 'one class per sample'),
-    (lambda path: RepeatDataset(part(path, split='x'), 2), "split 'x' is not in"),
-])
+@pytest.mark.parametrize(
+    'make, words',
+    [
+        (lambda path: RepeatDataset(part(path), 0), 'times must be a whole number from 1 up, got 0'),
+        (lambda path: ConcatDataset([]), 'datasets must be a list of at least one dataset, got []'),
+        (lambda path: ConcatDataset([part(path), part(path, multi_class=True, num_classes=4)]), 'one class per sample'),
+        (lambda path: RepeatDataset(part(path, split='x'), 2), "split 'x' is not in"),
+    ],
+)
 def test_wrong_arguments(path, make, words):
     with pytest.raises(ACLNetError) as caught:
         make(path)

@@ -39,7 +39,7 @@ class Runs:
 
 def test_what_is_saved_is_loaded(tmp_path):
     net = Net()
-    optimizer = torch.optim.SGD(net.parameters(), lr=.1, momentum=.9)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     net.fc(net.body(torch.ones(1, 2))).sum().backward()
     optimizer.step()
     save_checkpoint(net, str(tmp_path / 'a.pth'), optimizer, dict(epoch=3, text='x'))
@@ -54,15 +54,18 @@ def test_what_is_saved_is_loaded(tmp_path):
 @pytest.mark.parametrize('module', ['numpy.core.multiarray', 'numpy._core.multiarray'])
 def test_numpy_scalars_of_either_numpy_load(tmp_path, module):
     path = tmp_path / 'published.pth'
-    torch.save(dict(meta=dict(best=np.float64(.5), epoch=np.int64(3), lr=np.float32(.25)), state_dict={'w': torch.ones(2)}),
-               path, _use_new_zipfile_serialization=False)
+    torch.save(
+        dict(meta=dict(best=np.float64(0.5), epoch=np.int64(3), lr=np.float32(0.25)), state_dict={'w': torch.ones(2)}),
+        path,
+        _use_new_zipfile_serialization=False,
+    )
     data = path.read_bytes()
     for name in (b'numpy.core.multiarray', b'numpy._core.multiarray'):
         data = data.replace(b'c' + name + b'\n', b'c' + module.encode() + b'\n')
     path.write_bytes(data)
     assert module.encode() in data
     meta = load_checkpoint(str(path))['meta']
-    assert (meta['best'], meta['epoch'], meta['lr']) == (.5, 3, .25)
+    assert (meta['best'], meta['epoch'], meta['lr']) == (0.5, 3, 0.25)
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
@@ -73,9 +76,16 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
     assert not trap.exists()
 
 
-@pytest.mark.parametrize('damage', [
-    lambda data: b'', lambda data: data[:len(data) // 2], lambda data: b'not a checkpoint', lambda data: pickle.dumps([1]),
-    lambda data: data[:200] + bytes(200) + data[400:]])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda data: b'',
+        lambda data: data[: len(data) // 2],
+        lambda data: b'not a checkpoint',
+        lambda data: pickle.dumps([1]),
+        lambda data: data[:200] + bytes(200) + data[400:],
+    ],
+)
 def test_damaged_files_are_named(tmp_path, damage):
     path = tmp_path / 'a.pth'
     save_checkpoint(Net(), str(path))
@@ -85,7 +95,9 @@ def test_damaged_files_are_named(tmp_path, damage):
     assert '\n' not in str(error.value)
 
 
-@pytest.mark.parametrize('content,words', [(dict(a=1), 'state_dict'), ([1], 'state_dict'), (dict(state_dict=[1]), 'state_dict')])
+@pytest.mark.parametrize(
+    'content,words', [(dict(a=1), 'state_dict'), ([1], 'state_dict'), (dict(state_dict=[1]), 'state_dict')]
+)
 def test_files_that_are_no_checkpoint(tmp_path, content, words):
     torch.save(content, tmp_path / 'a.pth')
     with pytest.raises(ACLNetError, match=words):
@@ -108,9 +120,14 @@ def test_a_bare_state_dict_and_wrappers_prefixes(tmp_path):
 
 
 def test_other_models_are_refused_with_their_parameters(tmp_path):
-    for other, words in ((Net(width=6), r'body.bias, body.weight, fc.weight of another size \(body.bias is \(6,\) there '
-                                        r'and \(4,\) here\)'),
-                         (nn.Linear(2, 2), 'it lacks body.weight, body.bias, fc.weight and 1 more; it has weight, bias')):
+    for other, words in (
+        (
+            Net(width=6),
+            r'body.bias, body.weight, fc.weight of another size \(body.bias is \(6,\) there '
+            r'and \(4,\) here\)',
+        ),
+        (nn.Linear(2, 2), 'it lacks body.weight, body.bias, fc.weight and 1 more; it has weight, bias'),
+    ):
         save_checkpoint(other, str(tmp_path / 'a.pth'))
         net = Net()
         before = {key: value.clone() for key, value in net.state_dict().items()}
@@ -146,7 +163,9 @@ def test_addresses_are_fetched_once(tmp_path, monkeypatch):
         def log_message(self, form, *args):
             asked.append(args[0])
 
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Handler, directory=tmp_path / 'served'))
+    server = http.server.ThreadingHTTPServer(
+        ('127.0.0.1', 0), functools.partial(Handler, directory=tmp_path / 'served')
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path / 'hub'))
     address = f'http://127.0.0.1:{server.server_port}/a.pth'
@@ -165,7 +184,9 @@ def test_an_earlier_file_survives_a_write_that_fails(tmp_path, monkeypatch):
     path = tmp_path / 'a.pth'
     save_checkpoint(Net(), str(path))
     before = path.read_bytes()
-    monkeypatch.setattr(torch, 'save', lambda content, stream: (_ for _ in ()).throw(OSError(28, 'No space left on device')))
+    monkeypatch.setattr(
+        torch, 'save', lambda content, stream: (_ for _ in ()).throw(OSError(28, 'No space left on device'))
+    )
     with pytest.raises(ACLNetError, match='No space left'):
         save_checkpoint(Net(), str(path))
     assert path.read_bytes() == before and os.listdir(tmp_path) == ['a.pth']

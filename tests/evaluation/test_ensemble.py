@@ -38,15 +38,18 @@ def test_a_set_without_identifiers_keeps_its_order():
     np.testing.assert_array_equal(found[0].scores, bare.scores)
 
 
-@pytest.mark.parametrize(('other', 'message'), [
-    (make('b', ['s0', 's1', 'x', 's3']), "sample s2 is in stream 'j' but not in stream 'b'"),
-    (make('b', NAMES + ['s4'], (0, 1, 2, 0, 1)), "sample s4 is in stream 'b' but not in stream 'j'"),
-    (make('b', NAMES[:3], (0, 1, 2)), "sample s3 is in stream 'j' but not in stream 'b'"),
-    (make('b', labels=(0, 1, 0, 0)), "sample s2 has label 2 in stream 'j' but 0 in stream 'b'"),
-    (make('b', NAMES + ['s0'], (0, 1, 2, 0, 0)), 'lists a sample twice'),
-    (ScoreSet('b', np.zeros((3, 3))), '4 and 3 samples'),
-    (ScoreSet('b', np.zeros((4, 5))), '3 and 5 classes'),
-])
+@pytest.mark.parametrize(
+    ('other', 'message'),
+    [
+        (make('b', ['s0', 's1', 'x', 's3']), "sample s2 is in stream 'j' but not in stream 'b'"),
+        (make('b', NAMES + ['s4'], (0, 1, 2, 0, 1)), "sample s4 is in stream 'b' but not in stream 'j'"),
+        (make('b', NAMES[:3], (0, 1, 2)), "sample s3 is in stream 'j' but not in stream 'b'"),
+        (make('b', labels=(0, 1, 0, 0)), "sample s2 has label 2 in stream 'j' but 0 in stream 'b'"),
+        (make('b', NAMES + ['s0'], (0, 1, 2, 0, 0)), 'lists a sample twice'),
+        (ScoreSet('b', np.zeros((3, 3))), '4 and 3 samples'),
+        (ScoreSet('b', np.zeros((4, 5))), '3 and 5 classes'),
+    ],
+)
 def test_sets_that_differ_are_refused(other, message):
     with pytest.raises(ACLNetError, match=message):
         align([make('j'), other])

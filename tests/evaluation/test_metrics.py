@@ -33,18 +33,17 @@ def test_against_the_oracle(case):
         assert mean_average_precision(scores, labels) == pytest.approx(expected)
     multi_hot = rng.integers(0, 2, scores.shape)
     multi_hot[0, 0] = 1
-    assert mean_average_precision(scores, multi_hot) == pytest.approx(
-        oracle.mean_average_precision(scores, multi_hot))
+    assert mean_average_precision(scores, multi_hot) == pytest.approx(oracle.mean_average_precision(scores, multi_hot))
 
 
 def test_ties_rank_like_argsort():
-    assert top_k_accuracy([[1., 1., 1.]], [2], (1,)) == [1.]
-    assert top_k_accuracy([[1., 1., 1.]], [0], (1, 2, 3)) == [0., 0., 1.]
-    assert mean_class_accuracy([[1., 1., 1.]], [0]) == 1.
+    assert top_k_accuracy([[1.0, 1.0, 1.0]], [2], (1,)) == [1.0]
+    assert top_k_accuracy([[1.0, 1.0, 1.0]], [0], (1, 2, 3)) == [0.0, 0.0, 1.0]
+    assert mean_class_accuracy([[1.0, 1.0, 1.0]], [0]) == 1.0
 
 
 def test_k_above_the_classes_is_cut():
-    assert top_k_accuracy([[.9, .1], [.8, .2]], [1, 0], (1, 5)) == [.5, 1.]
+    assert top_k_accuracy([[0.9, 0.1], [0.8, 0.2]], [1, 0], (1, 5)) == [0.5, 1.0]
 
 
 def test_a_class_that_never_occurs_does_not_count():
@@ -64,19 +63,22 @@ def test_evaluate_keys_and_order():
     assert list(evaluate(list(scores), np.array(labels)[:, None])) == ['top1_acc', 'top5_acc']
 
 
-@pytest.mark.parametrize(('args', 'message'), [
-    ((np.eye(3), [0, 1, 2], ['top_k_acuracy']), "'top_k_acuracy'; did you mean 'top_k_accuracy'"),
-    (([], []), 'no samples'),
-    ((np.eye(3), [0, 1]), 'one class index for each of 3 samples'),
-    ((np.eye(3), [0, 1, 3]), 'label 3 of sample 2 is outside the 3 classes'),
-    ((np.eye(3), [0, -1, 2]), 'label -1 of sample 1'),
-    ((np.eye(3), [.5, 1, 2]), 'class index'),
-    ((np.zeros((2, 3, 4)), [0, 1]), r'\(samples, classes\)'),
-    (([[1., 2.], [1.]], [0, 0]), 'same number of classes'),
-    ((np.eye(3), [0, 1, 2], 'top_k_accuracy', (0,)), 'topk'),
-    ((np.eye(3), np.zeros((3, 3), int), 'mean_average_precision'), 'needs a positive'),
-    ((np.eye(3), 2 * np.eye(3, dtype=int), 'mean_average_precision'), 'zeros and ones'),
-])
+@pytest.mark.parametrize(
+    ('args', 'message'),
+    [
+        ((np.eye(3), [0, 1, 2], ['top_k_acuracy']), "'top_k_acuracy'; did you mean 'top_k_accuracy'"),
+        (([], []), 'no samples'),
+        ((np.eye(3), [0, 1]), 'one class index for each of 3 samples'),
+        ((np.eye(3), [0, 1, 3]), 'label 3 of sample 2 is outside the 3 classes'),
+        ((np.eye(3), [0, -1, 2]), 'label -1 of sample 1'),
+        ((np.eye(3), [0.5, 1, 2]), 'class index'),
+        ((np.zeros((2, 3, 4)), [0, 1]), r'\(samples, classes\)'),
+        (([[1.0, 2.0], [1.0]], [0, 0]), 'same number of classes'),
+        ((np.eye(3), [0, 1, 2], 'top_k_accuracy', (0,)), 'topk'),
+        ((np.eye(3), np.zeros((3, 3), int), 'mean_average_precision'), 'needs a positive'),
+        ((np.eye(3), 2 * np.eye(3, dtype=int), 'mean_average_precision'), 'zeros and ones'),
+    ],
+)
 def test_what_is_refused(args, message):
     with pytest.raises(ACLNetError, match=message):
         evaluate(*args)

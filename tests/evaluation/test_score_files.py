@@ -46,16 +46,19 @@ def test_a_failure_leaves_the_old_scores(tmp_path):
     assert load_scores(tmp_path / 's.pkl')[1]['labels'] == [0, 1, 2]
 
 
-@pytest.mark.parametrize(('rows', 'message'), [
-    ([], 'no samples'),
-    ({'a': 1}, 'must hold a list'),
-    ([np.zeros(3), np.zeros(2)], r'sample 1 has shape \(2,\), but sample 0 has \(3,\)'),
-    ([np.zeros((10, 3))], 'average the clips'),
-    ([np.zeros(0)], 'classes'),
-    ([np.array(['a', 'b'])], 'numbers'),
-    ([np.zeros(2), np.array([0, np.nan])], 'first is sample 1'),
-    ([np.array([np.inf, 0])], 'not finite'),
-])
+@pytest.mark.parametrize(
+    ('rows', 'message'),
+    [
+        ([], 'no samples'),
+        ({'a': 1}, 'must hold a list'),
+        ([np.zeros(3), np.zeros(2)], r'sample 1 has shape \(2,\), but sample 0 has \(3,\)'),
+        ([np.zeros((10, 3))], 'average the clips'),
+        ([np.zeros(0)], 'classes'),
+        ([np.array(['a', 'b'])], 'numbers'),
+        ([np.zeros(2), np.array([0, np.nan])], 'first is sample 1'),
+        ([np.array([np.inf, 0])], 'not finite'),
+    ],
+)
 def test_what_is_refused(tmp_path, rows, message):
     (tmp_path / 's.pkl').write_bytes(pickle.dumps(rows))
     with pytest.raises(ACLNetError, match=message):
@@ -64,9 +67,13 @@ def test_what_is_refused(tmp_path, rows, message):
 
 def test_other_files_are_refused(tmp_path):
     for name, content, message in (
-            ('a.pkl', b'', 'whole pickle'), ('b.json', b'[[1, 2]', 'whole json'), ('c.yaml', b'[[1, 2]', 'whole yaml'),
-            ('d.npy', b'', r'\.pkl, \.json, \.yaml'), ('e.json', b'\xff\xfe', 'text'),
-            ('f.pkl', pickle.dumps(pytest.raises), 'neither an array')):
+        ('a.pkl', b'', 'whole pickle'),
+        ('b.json', b'[[1, 2]', 'whole json'),
+        ('c.yaml', b'[[1, 2]', 'whole yaml'),
+        ('d.npy', b'', r'\.pkl, \.json, \.yaml'),
+        ('e.json', b'\xff\xfe', 'text'),
+        ('f.pkl', pickle.dumps(pytest.raises), 'neither an array'),
+    ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ACLNetError, match=message):
             load_scores(tmp_path / name)

@@ -12,8 +12,16 @@ MS_CFG = [(3, 1), (3, 2), (3, 3), (3, 4), ('max', 3), '1x1']
 
 
 def batch_norm(p, name, x, training):
-    return F.batch_norm(x, None if training else p[f'{name}.running_mean'], None if training else p[f'{name}.running_var'],
-                        p[f'{name}.weight'], p[f'{name}.bias'], training, 0.1, 1e-5)
+    return F.batch_norm(
+        x,
+        None if training else p[f'{name}.running_mean'],
+        None if training else p[f'{name}.running_var'],
+        p[f'{name}.weight'],
+        p[f'{name}.bias'],
+        training,
+        0.1,
+        1e-5,
+    )
 
 
 def conv(p, name, x, **kwargs):
@@ -71,8 +79,16 @@ def temporal(p, name, x, training, stride, ms_cfg=MS_CFG):
             outs.append(F.max_pool2d(y, (cfg[1], 1), (stride, 1), (cfg[1] // 2, 0)))
         else:
             kernel, dilation = cfg
-            outs.append(conv(p, f'{branch}.3.conv', y, stride=(stride, 1), dilation=(dilation, 1),
-                             padding=(dilation * (kernel - 1) // 2, 0)))
+            outs.append(
+                conv(
+                    p,
+                    f'{branch}.3.conv',
+                    y,
+                    stride=(stride, 1),
+                    dilation=(dilation, 1),
+                    padding=(dilation * (kernel - 1) // 2, 0),
+                )
+            )
     y = torch.cat(outs, 1)
     coeff = p[f'{name}.add_coeff']
     y = torch.stack([y[..., v] + coeff[v] * y[..., V] for v in range(V)], -1)
@@ -98,7 +114,9 @@ def backbone(p, x, training, strides, data_bn='VC', ms_cfg=MS_CFG, **spatial_arg
         if i == 0:
             res = 0
         elif f'{name}.residual.conv.weight' in p:
-            res = batch_norm(p, f'{name}.residual.bn', conv(p, f'{name}.residual.conv', x, stride=(stride, 1)), training)
+            res = batch_norm(
+                p, f'{name}.residual.bn', conv(p, f'{name}.residual.conv', x, stride=(stride, 1)), training
+            )
         else:
             res = x
         x = torch.relu(y + res)

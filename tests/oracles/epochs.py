@@ -8,10 +8,10 @@ def deal(order, batch_size, ranks, drop_last=False):
     steps = []
     position = 0
     while position < len(order):
-        block = list(order[position:position + ranks * batch_size])
+        block = list(order[position : position + ranks * batch_size])
         position += ranks * batch_size
         if len(block) == ranks * batch_size:
-            steps.append([block[rank * batch_size:(rank + 1) * batch_size] for rank in range(ranks)])
+            steps.append([block[rank * batch_size : (rank + 1) * batch_size] for rank in range(ranks)])
         elif not drop_last:
             extra = 0
             while len(block) < ranks:

@@ -23,7 +23,7 @@ def superclasses(B, num_neighbors=10, min_overlap=4):
     neighbours = []
     for i in range(classes):
         order = sorted(range(classes), key=lambda j: (-B[i][j], j))
-        neighbours.append(set(order[:min(num_neighbors, classes)]))
+        neighbours.append(set(order[: min(num_neighbors, classes)]))
     out = []
     for i in range(classes):
         members = set(neighbours[i])
@@ -37,8 +37,15 @@ def superclasses(B, num_neighbors=10, min_overlap=4):
 class InterClass:
     """State and value of L_inter, fed with projected features."""
 
-    def __init__(self, prototypes, momentum=0.9, start_epoch=30, num_neighbors=10, min_overlap=4,
-                 temperatures=((10, 0.1), (20, 0.5), (None, 1.0))):
+    def __init__(
+        self,
+        prototypes,
+        momentum=0.9,
+        start_epoch=30,
+        num_neighbors=10,
+        min_overlap=4,
+        temperatures=((10, 0.1), (20, 0.5), (None, 1.0)),
+    ):
         self.P = [row.clone() for row in prototypes]
         self.B = [[0] * len(prototypes) for _ in prototypes]
         self.momentum, self.start_epoch = momentum, start_epoch
@@ -89,7 +96,7 @@ class IntraClass:
         f = [row / max(row.norm(), 1e-12) for row in f]
         queue = [(row, y, None) for row, y in self.entries]
         queue += [(row, y, i) for i, (row, y) in enumerate(zip(f, label))]
-        queue = queue[-self.S:]
+        queue = queue[-self.S :]
         self.entries = [(row.detach(), y) for row, y, _ in queue]
         if len(queue) < self.S:
             return torch.zeros((), dtype=f[0].dtype)
@@ -98,8 +105,10 @@ class IntraClass:
             s = [(f[i] * row).sum() / self.temperature for row, _, _ in queue]
             top = max(value.item() for value in s)
             s = [value - top for value in s]
-            negatives = sum((torch.exp(value) for value, (_, other, _) in zip(s, queue) if other != y),
-                            torch.zeros((), dtype=f[0].dtype))
+            negatives = sum(
+                (torch.exp(value) for value, (_, other, _) in zip(s, queue) if other != y),
+                torch.zeros((), dtype=f[0].dtype),
+            )
             positives = [value for value, (_, other, owner) in zip(s, queue) if other == y and owner != i]
             term = 0
             for value in positives:

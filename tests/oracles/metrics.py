@@ -27,7 +27,7 @@ def mean_average_precision(scores, multi_hot):
         positives = sum(row[c] for row in multi_hot)
         if positives == 0:
             continue
-        area, recall_before = 0., 0.
+        area, recall_before = 0.0, 0.0
         for threshold in sorted({row[c] for row in scores}, reverse=True):
             taken = [labels[c] for row, labels in zip(scores, multi_hot) if row[c] >= threshold]
             recall = sum(taken) / positives

@@ -24,15 +24,19 @@ def rotation_onto(source, target):
     if abs(x) + abs(y) + abs(z) < 1e-6:
         return np.eye(3)
     length = math.sqrt(sx**2 + sy**2 + sz**2) * math.sqrt(tx**2 + ty**2 + tz**2)
-    angle = math.acos(max(-1., min(1., (sx * tx + sy * ty + sz * tz) / length)))
+    angle = math.acos(max(-1.0, min(1.0, (sx * tx + sy * ty + sz * tz) / length)))
     if angle < 1e-6:
         return np.eye(3)
     norm = math.sqrt(x**2 + y**2 + z**2)
     x, y, z = x / norm, y / norm, z / norm
     c, s = math.cos(angle), math.sin(angle)
-    return np.array([[c + x * x * (1 - c), x * y * (1 - c) - z * s, x * z * (1 - c) + y * s],
-                     [y * x * (1 - c) + z * s, c + y * y * (1 - c), y * z * (1 - c) - x * s],
-                     [z * x * (1 - c) - y * s, z * y * (1 - c) + x * s, c + z * z * (1 - c)]])
+    return np.array(
+        [
+            [c + x * x * (1 - c), x * y * (1 - c) - z * s, x * z * (1 - c) + y * s],
+            [y * x * (1 - c) + z * s, c + y * y * (1 - c), y * z * (1 - c) - x * s],
+            [z * x * (1 - c) - y * s, z * y * (1 - c) + x * s, c + z * z * (1 - c)],
+        ]
+    )
 
 
 def turn(keypoint, matrix):
@@ -74,8 +78,11 @@ def rotate(keypoint, angles):
     c, s = [math.cos(a) for a in angles], [math.sin(a) for a in angles]
     if len(angles) == 1:
         return turn(keypoint, [[c[0], -s[0]], [s[0], c[0]]])
-    for matrix in ([[1, 0, 0], [0, c[0], s[0]], [0, -s[0], c[0]]], [[c[1], 0, -s[1]], [0, 1, 0], [s[1], 0, c[1]]],
-                   [[c[2], s[2], 0], [-s[2], c[2], 0], [0, 0, 1]]):
+    for matrix in (
+        [[1, 0, 0], [0, c[0], s[0]], [0, -s[0], c[0]]],
+        [[c[1], 0, -s[1]], [0, 1, 0], [s[1], 0, c[1]]],
+        [[c[2], s[2], 0], [-s[2], c[2], 0], [0, 0, 1]],
+    ):
         keypoint = turn(keypoint, matrix)
     return keypoint
 
@@ -173,8 +180,11 @@ def sample_indices(total, length, clips, p_interval=(1, 1), seed=255, decode=Tru
 def decompress(keypoint, frame_inds, anno_inds=None, total_frames=None, squeeze=True, max_person=10):
     """(M, T, V, 3) from poses (n, V, 3)."""
     keypoint = np.array(keypoint, np.float64)
-    rows = [(int(frame), pose) for i, (frame, pose) in enumerate(zip(frame_inds, keypoint))
-            if anno_inds is None or anno_inds[i]]
+    rows = [
+        (int(frame), pose)
+        for i, (frame, pose) in enumerate(zip(frame_inds, keypoint))
+        if anno_inds is None or anno_inds[i]
+    ]
     numbers = sorted({frame for frame, _ in rows}) if squeeze else list(range(total_frames))
     frames = [[pose for frame, pose in rows if frame == number] for number in numbers]
     most = max(len(poses) for poses in frames)

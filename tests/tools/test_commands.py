@@ -19,9 +19,13 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp('trained')
     write_annotations(folder / 'made.pkl', train=23, val=11)  # neither divides by 2 ranks
     for stream in ('j', 'b'):
-        extra = f"\nfor subset in (train_pipeline, val_pipeline, test_pipeline):\n    for step in subset:\n        if " \
-                f"step['type'] == 'GenSkeFeat':\n            step['feats'] = ['{stream}']\ndel subset, step\n"
-        config = write_config(folder, f'{stream}.py', extra, work_dir=str(folder / 'work_dirs' / 'made' / stream), workers=1)
+        extra = (
+            f'\nfor subset in (train_pipeline, val_pipeline, test_pipeline):\n    for step in subset:\n        if '
+            f"step['type'] == 'GenSkeFeat':\n            step['feats'] = ['{stream}']\ndel subset, step\n"
+        )
+        config = write_config(
+            folder, f'{stream}.py', extra, work_dir=str(folder / 'work_dirs' / 'made' / stream), workers=1
+        )
         done = shell('bash', 'tools/dist_train.sh', config, 2, '--validate', '--test-last', '--test-best', '--seed', 1)
         assert done.returncode == 0, done.stderr[-3000:]
         assert 'Traceback' not in done.stderr and 'Warning' not in done.stderr, done.stderr
@@ -34,19 +38,40 @@ def scores(path):
 
 
 def test_two_processes_train_what_one_would(trained, tmp_path):
-    done = shell('python', 'tools/train.py', trained / 'j.py', '--seed', 1, '--work-dir', tmp_path, '--cfg-options',
-                 'data.videos_per_gpu=8')
+    done = shell(
+        'python',
+        'tools/train.py',
+        trained / 'j.py',
+        '--seed',
+        1,
+        '--work-dir',
+        tmp_path,
+        '--cfg-options',
+        'data.videos_per_gpu=8',
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     one = checkpoint(tmp_path / 'epoch_2.pth')['state_dict']
     two = checkpoint(trained / 'work_dirs' / 'made' / 'j' / 'epoch_2.pth')['state_dict']
-    assert torch.equal(one['cls_head.intra_loss.memory_label'], two['cls_head.intra_loss.memory_label']), 'order of samples'
+    assert torch.equal(one['cls_head.intra_loss.memory_label'], two['cls_head.intra_loss.memory_label']), (
+        'order of samples'
+    )
     assert one['cls_head.intra_loss.memory_count'] == two['cls_head.intra_loss.memory_count'] == 2 * 23
 
 
 def test_two_processes_score_every_sample_once_in_order(trained, tmp_path):
     work = trained / 'work_dirs' / 'made' / 'j'
-    done = shell('bash', 'tools/dist_test.sh', trained / 'j.py', work / 'latest.pth', 2, '--out', tmp_path / 'two.pkl',
-                 '--eval', 'top_k_accuracy', 'mean_class_accuracy')
+    done = shell(
+        'bash',
+        'tools/dist_test.sh',
+        trained / 'j.py',
+        work / 'latest.pth',
+        2,
+        '--out',
+        tmp_path / 'two.pkl',
+        '--eval',
+        'top_k_accuracy',
+        'mean_class_accuracy',
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert 'top1_acc' in done.stdout and 'mean_class_accuracy' in done.stdout
     alone = shell('python', 'tools/test.py', trained / 'j.py', '-C', work / 'latest.pth', '--out', tmp_path / 'one.pkl')
@@ -54,7 +79,9 @@ def test_two_processes_score_every_sample_once_in_order(trained, tmp_path):
     np.testing.assert_allclose(scores(tmp_path / 'two.pkl'), scores(tmp_path / 'one.pkl'), atol=1e-6)
     np.testing.assert_allclose(scores(tmp_path / 'two.pkl'), scores(work / 'last_pred.pkl'), atol=1e-6)
     side = json.loads((tmp_path / 'two.pkl.meta.json').read_text())
-    assert side['identifiers'] == [f'sample{i:03d}' for i in range(23, 34)] and side['labels'] == [i % 3 for i in range(23, 34)]
+    assert side['identifiers'] == [f'sample{i:03d}' for i in range(23, 34)] and side['labels'] == [
+        i % 3 for i in range(23, 34)
+    ]
 
 
 def test_ranks_hold_one_model(trained):
@@ -72,7 +99,9 @@ def test_test_defaults_to_the_latest_checkpoint_of_the_work_dir(trained):
 @pytest.mark.parametrize('suffix', ['json', 'yaml'])
 def test_score_files_in_other_formats(trained, tmp_path, suffix):
     out = tmp_path / f'scores.{suffix}'
-    done = shell('python', 'tools/test.py', trained / 'j.py', '--out', out, '--average-clips', 'score', '--local_rank', 0)
+    done = shell(
+        'python', 'tools/test.py', trained / 'j.py', '--out', out, '--average-clips', 'score', '--local_rank', 0
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     if suffix == 'json':
         assert np.shape(json.loads(out.read_text())) == (11, 3)
@@ -90,16 +119,23 @@ def test_help_shows_an_example(tool):
     assert done.returncode == 0 and 'examples:' in done.stdout and f'tools/{tool}.py' in done.stdout
 
 
-@pytest.mark.parametrize('words,code,says', [
-    (['bash', 'tools/dist_train.sh'], 2, 'usage: bash tools/dist_train.sh CONFIG GPUS'),
-    (['bash', 'tools/dist_test.sh', 'x.py'], 2, 'usage: bash tools/dist_test.sh CONFIG CHECKPOINT GPUS'),
-    (['bash', 'tools/dist_train.sh', 'x.py', 'two'], 2, "got 'two'"),
-    (['bash', 'tools/dist_train.sh', 'x.py', '1'], 2, 'config x.py does not exist'),
-    (['bash', 'tools/dist_train.sh', 'x.py', '2'], 2, 'config x.py does not exist'),
-    (['bash', 'tools/dist_test.sh', 'configs/utd_mhad/j.py', 'none.pth', '1', '--out', 'a.txt'], 2, '.json or .yaml'),
-    (['python', 'tools/train.py', 'configs/nw_ucla/j.py', '--work-dir', '{tmp}'], 2, 'nw_ucla.pkl does not exist'),
-    (['python', 'tools/train.py', 'configs/utd_mhad/j.py', '--launcher', 'mpi'], 2, "invalid choice: 'mpi'"),
-])
+@pytest.mark.parametrize(
+    'words,code,says',
+    [
+        (['bash', 'tools/dist_train.sh'], 2, 'usage: bash tools/dist_train.sh CONFIG GPUS'),
+        (['bash', 'tools/dist_test.sh', 'x.py'], 2, 'usage: bash tools/dist_test.sh CONFIG CHECKPOINT GPUS'),
+        (['bash', 'tools/dist_train.sh', 'x.py', 'two'], 2, "got 'two'"),
+        (['bash', 'tools/dist_train.sh', 'x.py', '1'], 2, 'config x.py does not exist'),
+        (['bash', 'tools/dist_train.sh', 'x.py', '2'], 2, 'config x.py does not exist'),
+        (
+            ['bash', 'tools/dist_test.sh', 'configs/utd_mhad/j.py', 'none.pth', '1', '--out', 'a.txt'],
+            2,
+            '.json or .yaml',
+        ),
+        (['python', 'tools/train.py', 'configs/nw_ucla/j.py', '--work-dir', '{tmp}'], 2, 'nw_ucla.pkl does not exist'),
+        (['python', 'tools/train.py', 'configs/utd_mhad/j.py', '--launcher', 'mpi'], 2, "invalid choice: 'mpi'"),
+    ],
+)
 def test_a_wrong_call_ends_in_a_sentence(tmp_path, words, code, says):
     done = shell(*(word.format(tmp=tmp_path) for word in words))
     assert done.returncode == code, done.stderr

@@ -34,8 +34,11 @@ def write(folder, dataset='mine', streams=('j', 'b', 'k', 'jm', 'bm', 'km'), met
     all_scores = {}
     for seed, stream in enumerate(streams):
         scores = all_scores[stream] = np.random.default_rng(seed).random((6, 3)).astype(np.float32)
-        save_scores(folder / 'work_dirs' / dataset / stream / 'best_pred.pkl', scores,
-                    dict(identifiers=NAMES, labels=LABELS) if meta else None)
+        save_scores(
+            folder / 'work_dirs' / dataset / stream / 'best_pred.pkl',
+            scores,
+            dict(identifiers=NAMES, labels=LABELS) if meta else None,
+        )
     return all_scores
 
 
@@ -51,9 +54,12 @@ def test_the_published_fusions(main, tmp_path, monkeypatch, capsys):
     found = {'+'.join(row['streams']): (row['weights'], row['top1_acc']) for row in report['results']}
     four = 2 * s['j'] + 2 * s['b'] + s['jm'] + s['bm']
     six = four + 2 * s['k'] + s['km']
-    assert found == {**{name: ([1.], accuracy(s[name])) for name in s}, 'j+b': ([1., 1.], accuracy(s['j'] + s['b'])),
-                     'j+b+jm+bm': ([2., 2., 1., 1.], accuracy(four)),
-                     'j+b+k+jm+bm+km': ([2., 2., 2., 1., 1., 1.], accuracy(six))}
+    assert found == {
+        **{name: ([1.0], accuracy(s[name])) for name in s},
+        'j+b': ([1.0, 1.0], accuracy(s['j'] + s['b'])),
+        'j+b+jm+bm': ([2.0, 2.0, 1.0, 1.0], accuracy(four)),
+        'j+b+k+jm+bm+km': ([2.0, 2.0, 2.0, 1.0, 1.0, 1.0], accuracy(six)),
+    }
     fused, meta = load_scores('fused.pkl')
     np.testing.assert_allclose(fused, six, rtol=1e-6)
     assert (meta['identifiers'], meta['labels'], meta['streams']) == (NAMES, LABELS, list(s))
@@ -76,13 +82,17 @@ def test_own_streams_and_weights(main, tmp_path, monkeypatch, capsys):
     main(['mine', '--json', '--streams', 'km', 'j', '--weights', '0.5', '3'])
     rows = json.loads(capsys.readouterr().out)['results']
     assert [row['streams'] for row in rows] == [['km'], ['j'], ['km', 'j']]
-    assert rows[-1]['top1_acc'] == accuracy(.5 * s['km'] + 3 * s['j'])
+    assert rows[-1]['top1_acc'] == accuracy(0.5 * s['km'] + 3 * s['j'])
 
 
 def annotations(path):
-    content = dict(split=dict(val=NAMES, train=['t']),
-                   annotations=[dict(frame_dir='t', label=2),
-                                *(dict(frame_dir=name, label=label) for name, label in zip(NAMES, LABELS))])
+    content = dict(
+        split=dict(val=NAMES, train=['t']),
+        annotations=[
+            dict(frame_dir='t', label=2),
+            *(dict(frame_dir=name, label=label) for name, label in zip(NAMES, LABELS)),
+        ],
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(pickle.dumps(content))
 
@@ -117,18 +127,21 @@ def test_labels_of_the_config(main, tmp_path, monkeypatch, capsys):
     assert json.loads(capsys.readouterr().out)['results'][0]['top1_acc'] == accuracy(s['j'])
 
 
-@pytest.mark.parametrize(('argv', 'message'), [
-    (['minee'], "work_dirs has mine; did you mean 'mine'"),
-    (['mine', '--streams', 'j', 'x'], 'stream x.*for b, bm, j, jm, k, km'),
-    (['mine', '--streams', 'j', 'j'], 'different ones'),
-    (['mine', '--weights', '1'], 'give both'),
-    (['mine', '--streams', 'j', 'b', '--weights', '1'], '2 streams need as many weights'),
-    (['mine', '--streams', 'j', 'b', '--weights', '1', 'nan'], 'finite'),
-    (['mine', '--metrics', 'top_k'], "no metric 'top_k'"),
-    (['configs/mine/j.py'], 'give its folder'),
-    (['mine', '--file-name', 'other.pkl'], 'other.pkl does not exist'),
-    (['mine', '--out', 'x.txt'], 'name ends in'),
-])
+@pytest.mark.parametrize(
+    ('argv', 'message'),
+    [
+        (['minee'], "work_dirs has mine; did you mean 'mine'"),
+        (['mine', '--streams', 'j', 'x'], 'stream x.*for b, bm, j, jm, k, km'),
+        (['mine', '--streams', 'j', 'j'], 'different ones'),
+        (['mine', '--weights', '1'], 'give both'),
+        (['mine', '--streams', 'j', 'b', '--weights', '1'], '2 streams need as many weights'),
+        (['mine', '--streams', 'j', 'b', '--weights', '1', 'nan'], 'finite'),
+        (['mine', '--metrics', 'top_k'], "no metric 'top_k'"),
+        (['configs/mine/j.py'], 'give its folder'),
+        (['mine', '--file-name', 'other.pkl'], 'other.pkl does not exist'),
+        (['mine', '--out', 'x.txt'], 'name ends in'),
+    ],
+)
 def test_what_is_refused(main, tmp_path, monkeypatch, argv, message):
     monkeypatch.chdir(tmp_path)
     write(tmp_path)
@@ -141,12 +154,16 @@ def test_from_the_root_and_from_its_own_folder(tmp_path):
     (tmp_path / 'tools' / 'ensemble.py').write_text(TOOL.read_text())
     write(tmp_path, 'ntu60_xsub', ('j', 'b'))
     env = {**os.environ, 'PYTHONPATH': str(ROOT)}
-    outputs = [subprocess.run([sys.executable, script], cwd=folder, env=env, capture_output=True, text=True, check=True)
-               .stdout.splitlines() for folder, script in ((tmp_path, 'tools/ensemble.py'),
-                                                           (tmp_path / 'tools', 'ensemble.py'))]
+    outputs = [
+        subprocess.run(
+            [sys.executable, script], cwd=folder, env=env, capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        for folder, script in ((tmp_path, 'tools/ensemble.py'), (tmp_path / 'tools', 'ensemble.py'))
+    ]
     assert outputs[0][1:] == outputs[1][1:]  # the first line names the folder
     assert 'j+b 1:1' in outputs[0][4]
-    failed = subprocess.run([sys.executable, 'ensemble.py', 'none'], cwd=tmp_path / 'tools', env=env,
-                            capture_output=True, text=True)
+    failed = subprocess.run(
+        [sys.executable, 'ensemble.py', 'none'], cwd=tmp_path / 'tools', env=env, capture_output=True, text=True
+    )
     assert failed.returncode == 2 and failed.stderr.startswith('error: there are no scores of none')
     assert 'Traceback' not in failed.stderr

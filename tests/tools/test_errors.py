@@ -68,31 +68,40 @@ def test_wrong_options_of_training(tmp_path, option, words):
     assert all(word in sentence for word in words), sentence
 
 
-@pytest.mark.parametrize('text,words', [
-    ('model = dict(\n', ['tiny.py', 'line']),
-    ("_base_ = './nothing.py'\n", ['_base_', 'nothing.py']),
-    ('import nothing_here\n', ['nothing_here']),
-    ('optimizer = 3\n', ["lacks 'model'"]),
-    ('x = 1 / 0\n', ['division by zero']),
-    ("model = dict()\ndata = dict(train=dict(type='PoseDataset'))\n", ["'type'"]),
-    ("model = dict()\ndata = dict(tain=dict())\n", ["did you mean 'train'"]),
-])
+@pytest.mark.parametrize(
+    'text,words',
+    [
+        ('model = dict(\n', ['tiny.py', 'line']),
+        ("_base_ = './nothing.py'\n", ['_base_', 'nothing.py']),
+        ('import nothing_here\n', ['nothing_here']),
+        ('optimizer = 3\n', ["lacks 'model'"]),
+        ('x = 1 / 0\n', ['division by zero']),
+        ("model = dict()\ndata = dict(train=dict(type='PoseDataset'))\n", ["'type'"]),
+        ('model = dict()\ndata = dict(tain=dict())\n', ["did you mean 'train'"]),
+    ],
+)
 def test_wrong_configs(tmp_path, text, words):
     (tmp_path / 'tiny.py').write_text(text)
     sentence = refused('train', tmp_path / 'tiny.py', '--work-dir', tmp_path / 'work')
     assert all(word in sentence for word in words), sentence
 
 
-@pytest.mark.parametrize('change,words', [
-    (lambda c: c.pop('annotations'), ['annotations']),
-    (lambda c: c['annotations'][0].pop('label'), ['label']),
-    (lambda c: c['annotations'][0].update(label='wave'), ['wave', 'sample000']),
-    (lambda c: c['annotations'][0].update(label=-1), ['-1', 'sample000']),
-    (lambda c: c['annotations'][0].update(keypoint=np.ones((1, 5, 17, 3)), total_frames=5), ['sample000', '17', '20']),
-    (lambda c: c['annotations'][0].update(keypoint=np.ones((1, 5, 20, 2)), total_frames=5), ['sample000', '2']),
-    (lambda c: c['annotations'][0].update(keypoint=np.zeros((0, 5, 20, 3))), ['sample000']),
-    (lambda c: c['annotations'][0].update(keypoint=np.zeros((1, 0, 20, 3))), ['sample000']),
-])
+@pytest.mark.parametrize(
+    'change,words',
+    [
+        (lambda c: c.pop('annotations'), ['annotations']),
+        (lambda c: c['annotations'][0].pop('label'), ['label']),
+        (lambda c: c['annotations'][0].update(label='wave'), ['wave', 'sample000']),
+        (lambda c: c['annotations'][0].update(label=-1), ['-1', 'sample000']),
+        (
+            lambda c: c['annotations'][0].update(keypoint=np.ones((1, 5, 17, 3)), total_frames=5),
+            ['sample000', '17', '20'],
+        ),
+        (lambda c: c['annotations'][0].update(keypoint=np.ones((1, 5, 20, 2)), total_frames=5), ['sample000', '2']),
+        (lambda c: c['annotations'][0].update(keypoint=np.zeros((0, 5, 20, 3))), ['sample000']),
+        (lambda c: c['annotations'][0].update(keypoint=np.zeros((1, 0, 20, 3))), ['sample000']),
+    ],
+)
 @pytest.mark.parametrize('workers', [0, 1])
 def test_wrong_annotations(tmp_path, change, words, workers):
     content = annotations()
@@ -102,7 +111,9 @@ def test_wrong_annotations(tmp_path, change, words, workers):
     assert all(word in sentence for word in words), sentence
 
 
-@pytest.mark.parametrize('data', [b'', b'text', pickle.dumps(annotations())[:500], pickle.dumps({'a': torch.nn.Linear})])
+@pytest.mark.parametrize(
+    'data', [b'', b'text', pickle.dumps(annotations())[:500], pickle.dumps({'a': torch.nn.Linear})]
+)
 def test_files_that_are_no_annotations(tmp_path, data):
     (tmp_path / 'bad.pkl').write_bytes(data)
     assert 'bad.pkl' in refused('train', write_config(tmp_path, ann_file=str(tmp_path / 'bad.pkl')))
@@ -134,6 +145,7 @@ def test_resuming_from_weights_alone(tmp_path, trained):
 
 def test_tensorboard_that_is_not_installed_is_named(tmp_path, monkeypatch):
     import builtins
+
     real = builtins.__import__
 
     def without(name, *args, **kwargs):
@@ -149,6 +161,7 @@ def test_tensorboard_that_is_not_installed_is_named(tmp_path, monkeypatch):
 def test_tools_exit_with_2_and_a_sentence(capsys):
     def fails():
         raise ACLNetError('what, where, what would be right')
+
     with pytest.raises(SystemExit) as stop:
         run_tool(fails)
     assert stop.value.code == 2 and capsys.readouterr().err == 'error: what, where, what would be right\n'

@@ -19,16 +19,19 @@ from aclnet.models import build_model
 def run(rank: int, ranks: int, folder: str, port: int) -> None:
     torch.set_num_threads(1)
     if ranks > 1:
-        os.environ.update(RANK=str(rank), WORLD_SIZE=str(ranks), LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1',
-                          MASTER_PORT=str(port))
+        os.environ.update(
+            RANK=str(rank), WORLD_SIZE=str(ranks), LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port)
+        )
         distributed.init('pytorch', backend='gloo')
     job = torch.load(f'{folder}/job.pt', weights_only=True)
     model = build_model(job['model']).double()
     model.load_state_dict(job['state'])
     model.eval()  # batch norms would see each rank's own batch
     model.cls_head.train()
-    parallel = DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True) if ranks > 1 else model
-    optimizer = torch.optim.SGD(model.parameters(), lr=.05, momentum=.9, weight_decay=5e-4, nesterov=True)
+    parallel = (
+        DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True) if ranks > 1 else model
+    )
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
     process = BatchProcessor(torch.device('cpu'))
     trace = []
     for epoch, keypoint, label in job['batches']:

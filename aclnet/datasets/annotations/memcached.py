@@ -22,8 +22,8 @@ from aclnet.files import loads_pickle
 __all__ = ['MemcachedPoses', 'server_key']
 
 _PICKLED = 1  # the flag by which pymemcache's own serde marks a pickle: published fillers use it
-_RETRY_AFTER = 30.  # seconds without the server after it failed
-_CONNECT_TIMEOUT, _TIMEOUT = 0.5, 2.  # seconds
+_RETRY_AFTER = 30.0  # seconds without the server after it failed
+_CONNECT_TIMEOUT, _TIMEOUT = 0.5, 2.0  # seconds
 _warned = False
 
 
@@ -64,9 +64,15 @@ class MemcachedPoses:
     """
 
     def __init__(self, server: Sequence, raw_files: RawFiles) -> None:
-        if (isinstance(server, str) or not isinstance(server, Sequence) or len(server) != 2
-                or not isinstance(server[0], str) or isinstance(server[1], bool)
-                or not isinstance(server[1], int) or not 0 < server[1] < 65536):
+        if (
+            isinstance(server, str)
+            or not isinstance(server, Sequence)
+            or len(server) != 2
+            or not isinstance(server[0], str)
+            or isinstance(server[1], bool)
+            or not isinstance(server[1], int)
+            or not 0 < server[1] < 65536
+        ):
             raise ACLNetError(f"mc_cfg must be (host, port), e.g. ('localhost', 22077), got {server!r}")
         self.server = (server[0], server[1])
         self.raw_files = raw_files
@@ -75,10 +81,10 @@ class MemcachedPoses:
     def _forget(self) -> None:
         self._client = None
         self._owner = None
-        self._silent_until = 0.
+        self._silent_until = 0.0
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, '_client': None, '_owner': None, '_silent_until': 0.}
+        return {**self.__dict__, '_client': None, '_owner': None, '_silent_until': 0.0}
 
     def read(self, annotation: dict) -> dict[str, np.ndarray]:
         """``dict(keypoint (n, V, 3), frame_inds (n,))`` of an annotation.
@@ -91,8 +97,10 @@ class MemcachedPoses:
         if poses is not None:
             return poses
         if 'raw_file' not in annotation:
-            raise ACLNetError(f"sample {annotation['frame_dir']} has no raw_file, and the memcached server "
-                              f'{self.server[0]}:{self.server[1]} does not hold its poses')
+            raise ACLNetError(
+                f'sample {annotation["frame_dir"]} has no raw_file, and the memcached server '
+                f'{self.server[0]}:{self.server[1]} does not hold its poses'
+            )
         poses = self.raw_files.read(annotation)
         self._set(key, poses)
         return poses
@@ -129,13 +137,20 @@ class MemcachedPoses:
             self._warn(error)
             self._drop()
             too_large = command == 'set' and 'too large' in str(error)
-            self._silent_until = 0. if too_large else time.monotonic() + _RETRY_AFTER
+            self._silent_until = 0.0 if too_large else time.monotonic() + _RETRY_AFTER
             return None
 
     def _connect(self):
         from pymemcache.client.base import Client  # here: needed by those who use a server
-        return Client(self.server, serde=_Serde(), connect_timeout=_CONNECT_TIMEOUT, timeout=_TIMEOUT, no_delay=True,
-                      default_noreply=False)
+
+        return Client(
+            self.server,
+            serde=_Serde(),
+            connect_timeout=_CONNECT_TIMEOUT,
+            timeout=_TIMEOUT,
+            no_delay=True,
+            default_noreply=False,
+        )
 
     def _drop(self) -> None:
         client, self._client = self._client, None
@@ -149,6 +164,9 @@ class MemcachedPoses:
         global _warned
         if not _warned:
             _warned = True
-            warnings.warn(f'memcached server {self.server[0]}:{self.server[1]} is no help '
-                          f'({type(reason).__name__ if isinstance(reason, Exception) else "value"}: {reason}); '
-                          'reading raw files instead', stacklevel=2)
+            warnings.warn(
+                f'memcached server {self.server[0]}:{self.server[1]} is no help '
+                f'({type(reason).__name__ if isinstance(reason, Exception) else "value"}: {reason}); '
+                'reading raw files instead',
+                stacklevel=2,
+            )

@@ -37,12 +37,16 @@ class AnnotationFile:
         self.splits, self.annotations = None, content
         if isinstance(content, dict):
             if not {'split', 'annotations'} <= set(content):
-                raise ACLNetError(f"{path} is no annotation file: it needs the keys 'split' and 'annotations', "
-                                  f"it has {', '.join(map(str, list(content)[:10])) or 'none'}")
+                raise ACLNetError(
+                    f"{path} is no annotation file: it needs the keys 'split' and 'annotations', "
+                    f'it has {", ".join(map(str, list(content)[:10])) or "none"}'
+                )
             self.splits, self.annotations = content['split'], content['annotations']
         if not isinstance(self.annotations, list) or not isinstance(self.splits, (dict, type(None))):
-            raise ACLNetError(f'{path} is no annotation file: it holds neither a list of annotations nor '
-                              'dict(split={name: [identifier, ...]}, annotations=[...])')
+            raise ACLNetError(
+                f'{path} is no annotation file: it holds neither a list of annotations nor '
+                'dict(split={name: [identifier, ...]}, annotations=[...])'
+            )
         if not self.annotations:
             raise ACLNetError(f'{path} holds no annotations')
         first = self.annotations[0]
@@ -54,14 +58,18 @@ class AnnotationFile:
         if not isinstance(annotation, dict):
             raise ACLNetError(f'{self.path}: annotation {position} must be a dict, got {type(annotation).__name__}')
         if not isinstance(annotation.get(self.identifier), str):
-            raise ACLNetError(f"{self.path}: annotation {position} needs a '{self.identifier}' string, "
-                              f'got {annotation.get(self.identifier)!r}')
+            raise ACLNetError(
+                f"{self.path}: annotation {position} needs a '{self.identifier}' string, "
+                f'got {annotation.get(self.identifier)!r}'
+            )
         if 'label' not in annotation:
             raise ACLNetError(f"{self.path}: annotation {annotation[self.identifier]} needs a 'label'")
         total = annotation.get('total_frames')
         if total is not None and (not isinstance(total, Integral) or isinstance(total, bool)):
-            raise ACLNetError(f'{self.path}: annotation {annotation[self.identifier]} needs a whole number as '
-                              f'total_frames, got {total!r}')
+            raise ACLNetError(
+                f'{self.path}: annotation {annotation[self.identifier]} needs a whole number as '
+                f'total_frames, got {total!r}'
+            )
 
     def select(self, split: str | None = None) -> list[dict]:
         """The annotations of a split, or all of them, in the file's order.
@@ -76,17 +84,23 @@ class AnnotationFile:
         if split not in self.splits:
             raise ACLNetError(f"split '{split}' is not in {self.path}; it has {', '.join(map(str, self.splits))}")
         if isinstance(self.splits[split], (str, dict)) or not isinstance(self.splits[split], Iterable):
-            raise ACLNetError(f"split '{split}' of {self.path} must be a list of identifiers, "
-                              f'got {type(self.splits[split]).__name__}')
+            raise ACLNetError(
+                f"split '{split}' of {self.path} must be a list of identifiers, got {type(self.splits[split]).__name__}"
+            )
         wanted = set(self.splits[split])
         chosen = [annotation for annotation in self.annotations if annotation[self.identifier] in wanted]
         if not chosen:
-            raise ACLNetError(f"split '{split}' of {self.path} lists {len(wanted)} identifiers, "
-                              f"none of which is the '{self.identifier}' of an annotation")
+            raise ACLNetError(
+                f"split '{split}' of {self.path} lists {len(wanted)} identifiers, "
+                f"none of which is the '{self.identifier}' of an annotation"
+            )
         lost = len(wanted) - len({annotation[self.identifier] for annotation in chosen})
         if lost:
-            warnings.warn(f"split '{split}' of {self.path}: {lost} of {len(wanted)} identifiers have no annotation "
-                          'and are left out', stacklevel=2)
+            warnings.warn(
+                f"split '{split}' of {self.path}: {lost} of {len(wanted)} identifiers have no annotation "
+                'and are left out',
+                stacklevel=2,
+            )
         return chosen
 
 

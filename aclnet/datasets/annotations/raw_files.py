@@ -44,8 +44,10 @@ class RawFiles:
             raise ACLNetError(f'raw file {path} holds no poses of sample {name}; unpack kpfiles.zip anew')
         poses = content[name]
         if not are_poses(poses):
-            raise ACLNetError(f'raw file {path} holds no poses of sample {name}: it needs '
-                              'dict(keypoint (n, joints, 3), frame_inds (n,))')
+            raise ACLNetError(
+                f'raw file {path} holds no poses of sample {name}: it needs '
+                'dict(keypoint (n, joints, 3), frame_inds (n,))'
+            )
         return {'keypoint': poses['keypoint'], 'frame_inds': poses['frame_inds']}
 
     def _find(self, annotation: dict) -> str:
@@ -53,9 +55,11 @@ class RawFiles:
         for path in (raw_file, os.path.join(self.folder, raw_file)):
             if os.path.isfile(path):
                 return path
-        raise ACLNetError(f"raw file {raw_file} of sample {annotation['frame_dir']} is neither in the working "
-                          f"directory nor in {self.folder or '.'}; unpack kpfiles.zip from {KINETICS_POSES} "
-                          'under data/k400')
+        raise ACLNetError(
+            f'raw file {raw_file} of sample {annotation["frame_dir"]} is neither in the working '
+            f'directory nor in {self.folder or "."}; unpack kpfiles.zip from {KINETICS_POSES} '
+            'under data/k400'
+        )
 
     def _load(self, path: str) -> dict:
         if path in self._recent:

@@ -7,8 +7,9 @@ import os
 __all__ = ['SOURCES', 'hint']
 
 _PYSKL = 'https://download.openmmlab.com/mmaction/pyskl/data'
-KINETICS_POSES = ('https://www.dropbox.com/scl/fi/5phx0m7bok6jkphm724zc/kpfiles.zip'
-                  '?rlkey=sz26ljvlxb6gwqj5m9jvynpg8&st=47vcw2xb&dl=0')
+KINETICS_POSES = (
+    'https://www.dropbox.com/scl/fi/5phx0m7bok6jkphm724zc/kpfiles.zip?rlkey=sz26ljvlxb6gwqj5m9jvynpg8&st=47vcw2xb&dl=0'
+)
 SOURCES = {
     'ntu60_3danno.pkl': f'{_PYSKL}/nturgbd/ntu60_3danno.pkl',
     'ntu120_3danno.pkl': f'{_PYSKL}/nturgbd/ntu120_3danno.pkl',

@@ -8,9 +8,37 @@ from aclnet.datasets.transforms.formatting import Collect, FormatGCNInput, ToTen
 from aclnet.datasets.transforms.kinetics import KineticsTransform
 from aclnet.datasets.transforms.normalize import PreNormalize3D
 from aclnet.datasets.transforms.sampling import PoseDecode, UniformSampleDecode, UniformSampleFrames
-from aclnet.datasets.transforms.streams import (STREAMS, GenSkeFeat, JointToBone, JointToKB, MergeSkeFeat, Rename,
-                                                ToMotion)
+from aclnet.datasets.transforms.streams import (
+    STREAMS,
+    GenSkeFeat,
+    JointToBone,
+    JointToKB,
+    MergeSkeFeat,
+    Rename,
+    ToMotion,
+)
 
-__all__ = ['STREAMS', 'Collect', 'Compose', 'DecompressPose', 'Flip', 'FormatGCNInput', 'GenSkeFeat', 'JointToBone',
-           'JointToKB', 'KineticsTransform', 'MergeSkeFeat', 'PartDrop', 'PoseDecode', 'PreNormalize3D', 'RandomRot',
-           'Rename', 'SpatialFlip', 'ToMotion', 'ToTensor', 'UniformSampleDecode', 'UniformSampleFrames', 'rng_of']
+__all__ = [
+    'STREAMS',
+    'Collect',
+    'Compose',
+    'DecompressPose',
+    'Flip',
+    'FormatGCNInput',
+    'GenSkeFeat',
+    'JointToBone',
+    'JointToKB',
+    'KineticsTransform',
+    'MergeSkeFeat',
+    'PartDrop',
+    'PoseDecode',
+    'PreNormalize3D',
+    'RandomRot',
+    'Rename',
+    'SpatialFlip',
+    'ToMotion',
+    'ToTensor',
+    'UniformSampleDecode',
+    'UniformSampleFrames',
+    'rng_of',
+]

@@ -123,8 +123,13 @@ class Flip:
     ``ACLNetError`` where img_shape is missing or a joint doesn't exist. Source: PYSKL's.
     """
 
-    def __init__(self, flip_ratio: float = 0.5, left_kp: Sequence[int] | None = None,
-                 right_kp: Sequence[int] | None = None, direction: str = 'horizontal') -> None:
+    def __init__(
+        self,
+        flip_ratio: float = 0.5,
+        left_kp: Sequence[int] | None = None,
+        right_kp: Sequence[int] | None = None,
+        direction: str = 'horizontal',
+    ) -> None:
         if direction != 'horizontal':
             raise ACLNetError(f"Flip: direction must be 'horizontal', got {direction!r}")
         left, right = list(left_kp or ()), list(right_kp or ())

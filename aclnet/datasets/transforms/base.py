@@ -13,8 +13,18 @@ import numpy as np
 from aclnet.errors import ACLNetError, nearest
 from aclnet.skeletons import Layout
 
-__all__ = ['check_frames', 'check_layout', 'check_positive', 'check_probability', 'fail', 'keypoint_of', 'name_of',
-           'require', 'rng_of', 'with_score']
+__all__ = [
+    'check_frames',
+    'check_layout',
+    'check_positive',
+    'check_probability',
+    'fail',
+    'keypoint_of',
+    'name_of',
+    'require',
+    'rng_of',
+    'with_score',
+]
 
 
 def rng_of(sample: dict) -> np.random.Generator:
@@ -54,8 +64,12 @@ def keypoint_of(sample: dict, who: object, channels: tuple[int, ...] | None = No
         raise fail(sample, who, f'needs keypoint of shape (persons, frames, joints, channels), got {keypoint.shape}')
     if 0 in keypoint.shape:
         lacking = ('person', 'frame', 'joint', 'channel')[keypoint.shape.index(0)]
-        raise fail(sample, who, f'needs at least one {lacking}, got keypoint of shape {keypoint.shape}; '
-                                'drop the sample from the annotation file')
+        raise fail(
+            sample,
+            who,
+            f'needs at least one {lacking}, got keypoint of shape {keypoint.shape}; '
+            'drop the sample from the annotation file',
+        )
     if channels is not None and keypoint.shape[-1] not in channels:
         wanted = ' or '.join(map(str, channels))
         raise fail(sample, who, f'needs keypoint with {wanted} channels, got {keypoint.shape[-1]}')
@@ -65,16 +79,18 @@ def keypoint_of(sample: dict, who: object, channels: tuple[int, ...] | None = No
 def check_layout(sample: dict, keypoint: np.ndarray, layout: Layout, who: object) -> None:
     """Raise ``ACLNetError`` where the joints are not as many as the layout's."""
     if keypoint.shape[2] != layout.num_joints:
-        raise fail(sample, who, f"with layout '{layout.name}' needs {layout.num_joints} joints, "
-                                f'got {keypoint.shape[2]}')
+        raise fail(
+            sample, who, f"with layout '{layout.name}' needs {layout.num_joints} joints, got {keypoint.shape[2]}"
+        )
 
 
 def check_frames(sample: dict, keypoint: np.ndarray, who: object) -> None:
     """Raise ``ACLNetError`` where ``total_frames`` says otherwise than ``keypoint``."""
     total = sample.get('total_frames', keypoint.shape[1])
     if total != keypoint.shape[1]:
-        raise fail(sample, who, 'needs total_frames equal to the frames of keypoint, '
-                                f'got {total} and {keypoint.shape[1]}')
+        raise fail(
+            sample, who, f'needs total_frames equal to the frames of keypoint, got {total} and {keypoint.shape[1]}'
+        )
 
 
 def with_score(sample: dict, keypoint: np.ndarray, who: object) -> np.ndarray:

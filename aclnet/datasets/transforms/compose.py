@@ -31,4 +31,4 @@ class Compose:
         return sample
 
     def __repr__(self) -> str:
-        return f"Compose([{', '.join(type(step).__name__ for step in self.transforms)}])"
+        return f'Compose([{", ".join(type(step).__name__ for step in self.transforms)}])'

@@ -38,8 +38,9 @@ class DecompressPose:
         else:
             total = int(require(sample, 'total_frames', self))
             if frames.min() < 0 or frames.max() >= total:
-                raise fail(sample, self, f'needs frame_inds from 0 to {total - 1}, '
-                                         f'got {frames.min()} to {frames.max()}')
+                raise fail(
+                    sample, self, f'needs frame_inds from 0 to {total - 1}, got {frames.min()} to {frames.max()}'
+                )
         count = np.bincount(frames, minlength=total)
         keypoint = keypoint.astype(np.float32, copy=False)
         if count.max() > self.max_person:
@@ -61,8 +62,12 @@ class DecompressPose:
         frames = np.asarray(require(sample, 'frame_inds', self))
         del sample['frame_inds']  # it would pass for the sampling transforms' choice of frames
         if keypoint.ndim != 3 or keypoint.shape[2] != 3 or frames.shape != keypoint.shape[:1]:
-            raise fail(sample, self, 'needs keypoint of shape (poses, joints, 3) and as many frame_inds, '
-                                     f'got {keypoint.shape} and {frames.shape}')
+            raise fail(
+                sample,
+                self,
+                'needs keypoint of shape (poses, joints, 3) and as many frame_inds, '
+                f'got {keypoint.shape} and {frames.shape}',
+            )
         chosen = sample.pop('anno_inds', None)
         if chosen is not None:
             chosen = np.asarray(chosen)

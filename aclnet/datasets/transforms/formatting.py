@@ -35,7 +35,7 @@ class FormatGCNInput:
         self.mode = mode
 
     def __call__(self, sample: dict) -> dict:
-        keypoint = with_score(sample, keypoint_of(sample, self), self)[:self.num_person]
+        keypoint = with_score(sample, keypoint_of(sample, self), self)[: self.num_person]
         persons, frames, joints, channels = keypoint.shape
         clips = sample.get('num_clips', 1)
         if frames % clips:

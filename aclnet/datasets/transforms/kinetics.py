@@ -25,8 +25,12 @@ class KineticsTransform:
         check_layout(sample, keypoint, skeletons.get('coco'), self)
         scored = 'keypoint_score' in sample
         if keypoint.shape[-1] + scored != 3:
-            raise fail(sample, self, f'needs x, y and one score per joint, got {keypoint.shape[-1]} channels '
-                                     f"{'and' if scored else 'without'} keypoint_score")
+            raise fail(
+                sample,
+                self,
+                f'needs x, y and one score per joint, got {keypoint.shape[-1]} channels '
+                f'{"and" if scored else "without"} keypoint_score',
+            )
         keypoint = with_score(sample, keypoint, self)
         out = np.empty((*keypoint.shape[:2], 20, 3), np.float32)
         out[:, :, :17] = keypoint

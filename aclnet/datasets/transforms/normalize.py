@@ -32,8 +32,14 @@ class PreNormalize3D:
     ``ACLNetError`` where the channels are not 3 or a joint doesn't exist. Source: PYSKL's, as ACLNet's configs use it.
     """
 
-    def __init__(self, zaxis: Sequence[int] = (0, 1), xaxis: Sequence[int] = (8, 4), align_spine: bool = True,
-                 align_center: bool = True, center_joint: int | None = None) -> None:
+    def __init__(
+        self,
+        zaxis: Sequence[int] = (0, 1),
+        xaxis: Sequence[int] = (8, 4),
+        align_spine: bool = True,
+        align_center: bool = True,
+        center_joint: int | None = None,
+    ) -> None:
         for name, axis in (('zaxis', zaxis), ('xaxis', xaxis)):
             if len(axis) != 2 or any(not isinstance(joint, (int, np.integer)) for joint in axis):
                 raise ACLNetError(f'PreNormalize3D: {name} must be a pair of joints, got {axis!r}')

@@ -20,14 +20,17 @@ __all__ = ['PoseDecode', 'UniformSampleDecode', 'UniformSampleFrames']
 class _UniformSampling:
     """What both ways of uniform sampling share: arguments, draws, the stretch and the slots of a clip."""
 
-    def __init__(self, clip_len: int, num_clips: int = 1, p_interval: float | Sequence[float] = 1,
-                 seed: int = 255) -> None:
+    def __init__(
+        self, clip_len: int, num_clips: int = 1, p_interval: float | Sequence[float] = 1, seed: int = 255
+    ) -> None:
         self.clip_len = check_positive(clip_len, 'clip_len', self)
         self.num_clips = check_positive(num_clips, 'num_clips', self)
         interval = tuple(p_interval) if isinstance(p_interval, (list, tuple)) else (p_interval, p_interval)
         if len(interval) != 2 or not 0 < interval[0] <= interval[1] <= 1:
-            raise ACLNetError(f'{type(self).__name__}: p_interval must be a share of the frames, or a pair of them, '
-                              f'above 0 and up to 1, got {p_interval!r}')
+            raise ACLNetError(
+                f'{type(self).__name__}: p_interval must be a share of the frames, or a pair of them, '
+                f'above 0 and up to 1, got {p_interval!r}'
+            )
         self.p_interval = interval
         self.seed = seed
 

@@ -196,8 +196,9 @@ class GenSkeFeat:
             raise ACLNetError(f"GenSkeFeat: feats must be a list of streams, e.g. ['j'], got {feats!r}")
         for feat in feats:
             if feat not in STREAMS:
-                raise ACLNetError(f"GenSkeFeat: there is no stream '{feat}'{nearest(feat, STREAMS)} "
-                                  f"(known: {', '.join(STREAMS)})")
+                raise ACLNetError(
+                    f"GenSkeFeat: there is no stream '{feat}'{nearest(feat, STREAMS)} (known: {', '.join(STREAMS)})"
+                )
         self.layout = skeletons.get(dataset)
         self.feats = tuple(feats)
         self.axis = axis

@@ -30,8 +30,14 @@ class EvaluationHook(EvalHook):
         **kwargs: mmcv's ``interval``, ``start``, ``save_best`` (default 'auto': the first metric), ``rule``, ...
     """
 
-    def __init__(self, dataloader: DataLoader, metric: Callable[[np.ndarray], dict[str, float]],
-                 processor: BatchProcessor, save_best: str | None = 'auto', **kwargs) -> None:
+    def __init__(
+        self,
+        dataloader: DataLoader,
+        metric: Callable[[np.ndarray], dict[str, float]],
+        processor: BatchProcessor,
+        save_best: str | None = 'auto',
+        **kwargs,
+    ) -> None:
         super().__init__(dataloader, save_best=save_best, test_fn=collect_scores, **kwargs)
         self.metric, self.processor = metric, processor
 
@@ -65,5 +71,6 @@ class EvaluationHook(EvalHook):
         runner.save_checkpoint(self.out_dir, filename_tmpl=name, create_symlink=False)
         if previous and previous != messages['best_ckpt'] and os.path.isfile(previous):
             os.remove(previous)
-        runner.logger.info('best %s so far: %.4f at epoch %d, kept as %s', self.key_indicator, key_score,
-                           runner.epoch + 1, name)
+        runner.logger.info(
+            'best %s so far: %.4f at epoch %d, kept as %s', self.key_indicator, key_score, runner.epoch + 1, name
+        )

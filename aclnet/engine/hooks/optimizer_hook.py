@@ -17,7 +17,7 @@ class AmpOptimizerHook(OptimizerHook):
         init_scale: the scaler's first factor.
     """
 
-    def __init__(self, grad_clip: dict | None = None, init_scale: float = 2. ** 16, **kwargs) -> None:
+    def __init__(self, grad_clip: dict | None = None, init_scale: float = 2.0**16, **kwargs) -> None:
         super().__init__(grad_clip, **kwargs)
         self.init_scale = init_scale
 

@@ -18,8 +18,10 @@ from aclnet.registry import BACKBONES
 
 __all__ = ['Block', 'DynamicGCN']
 
-_UNIT_ARGS = {'gcn_': ('ratio', 'ctr', 'ada', 'subset_wise', 'ada_act', 'ctr_act', 'norm', 'act'),
-              'tcn_': ('ms_cfg', 'dropout', 'num_joints', 'norm', 'act')}
+_UNIT_ARGS = {
+    'gcn_': ('ratio', 'ctr', 'ada', 'subset_wise', 'ada_act', 'ctr_act', 'norm', 'act'),
+    'tcn_': ('ms_cfg', 'dropout', 'num_joints', 'norm', 'act'),
+}
 _GRAPH_ARGS = ('layout', 'mode', 'max_hop', 'nx_node', 'num_filter', 'init_std', 'init_off')
 
 
@@ -36,8 +38,16 @@ class Block(nn.Module):
     ``forward(x)``: (N, C, T, V) → (N, C', ⌈T/stride⌉, V) and the spatial unit's graph.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, A: Tensor, stride: int = 1, residual: bool = True,
-                 gcn: dict | None = None, tcn: dict | None = None) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        A: Tensor,
+        stride: int = 1,
+        residual: bool = True,
+        gcn: dict | None = None,
+        tcn: dict | None = None,
+    ) -> None:
         super().__init__()
         self.gcn = SpatialUnit(in_channels, out_channels, A, **(gcn or {}))
         self.tcn = TemporalUnit(out_channels, out_channels, stride=stride, **(tcn or {}))
@@ -83,10 +93,20 @@ class DynamicGCN(nn.Module):
         (torch.Size([2, 2, 384, 25, 25]), torch.Size([2, 625]))
     """
 
-    def __init__(self, graph_cfg: dict, in_channels: int = 3, base_channels: int = 96, ch_ratio: float = 2,
-                 num_stages: int = 10, inflate_stages: Sequence[int] = (5, 8), down_stages: Sequence[int] = (5, 8),
-                 data_bn_type: str | None = 'VC', num_person: int = 2, pretrained: str | None = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        graph_cfg: dict,
+        in_channels: int = 3,
+        base_channels: int = 96,
+        ch_ratio: float = 2,
+        num_stages: int = 10,
+        inflate_stages: Sequence[int] = (5, 8),
+        down_stages: Sequence[int] = (5, 8),
+        data_bn_type: str | None = 'VC',
+        num_person: int = 2,
+        pretrained: str | None = None,
+        **kwargs,
+    ) -> None:
         super().__init__()
         self.layout, A = _draw_graph(graph_cfg)
         self.num_joints = A.shape[-1]
@@ -108,7 +128,7 @@ class DynamicGCN(nn.Module):
             before = in_channels if stage == 1 else width
             if stage > 1:
                 inflated += stage in inflate_stages
-                width = int(base_channels * ch_ratio ** inflated + 1e-4)
+                width = int(base_channels * ch_ratio**inflated + 1e-4)
             stride = 2 if stage > 1 and stage in down_stages else 1
             self.gcn.append(Block(before, width, A, stride, residual=stage > 1, **units[stage - 1]))
         self.out_channels = width
@@ -117,7 +137,7 @@ class DynamicGCN(nn.Module):
     @property
     def graph_channels(self) -> int:
         """Size V·V of the graph embedding."""
-        return self.num_joints ** 2
+        return self.num_joints**2
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         x = self._check(x)
@@ -130,11 +150,15 @@ class DynamicGCN(nn.Module):
 
     def _check(self, x: Tensor) -> Tensor:
         if x.dim() != 5 or x.shape[3:] != (self.num_joints, self.in_channels):
-            raise ACLNetError(f"layout '{self.layout}' takes clips (N, M, T, {self.num_joints}, {self.in_channels}) of "
-                              f'persons, frames, joints and channels; got {tuple(x.shape)}')
+            raise ACLNetError(
+                f"layout '{self.layout}' takes clips (N, M, T, {self.num_joints}, {self.in_channels}) of "
+                f'persons, frames, joints and channels; got {tuple(x.shape)}'
+            )
         if self.data_bn_type == 'MVC' and x.shape[1] != self.num_person:
-            raise ACLNetError(f"data_bn_type 'MVC' was built for {self.num_person} persons, got {x.shape[1]}; "
-                              'set num_person of the backbone and of FormatGCNInput alike')
+            raise ACLNetError(
+                f"data_bn_type 'MVC' was built for {self.num_person} persons, got {x.shape[1]}; "
+                'set num_person of the backbone and of FormatGCNInput alike'
+            )
         return x
 
     def _normalise(self, x: Tensor) -> Tensor:
@@ -156,11 +180,12 @@ def _draw_graph(graph_cfg: dict) -> tuple[str, Tensor]:
         raise ACLNetError(f"graph_cfg must be a dict with a layout, such as dict(layout='nturgb+d'); got {graph_cfg!r}")
     unknown = [name for name in graph_cfg if name not in _GRAPH_ARGS]
     if unknown:
-        raise ACLNetError(f"graph_cfg has no '{unknown[0]}'{nearest(unknown[0], _GRAPH_ARGS)} "
-                          f'(known: {", ".join(_GRAPH_ARGS)})')
+        raise ACLNetError(
+            f"graph_cfg has no '{unknown[0]}'{nearest(unknown[0], _GRAPH_ARGS)} (known: {', '.join(_GRAPH_ARGS)})"
+        )
     cfg = dict(graph_cfg)
     layout = skeletons.get(cfg.pop('layout'))
-    seed = int(torch.randint(2 ** 31, ()))  # so that torch's seed fixes the graph too
+    seed = int(torch.randint(2**31, ()))  # so that torch's seed fixes the graph too
     return layout.name, torch.from_numpy(layout.graph(**cfg, rng=np.random.default_rng(seed)))
 
 
@@ -172,8 +197,10 @@ def _unit_arguments(kwargs: dict, num_stages: int, num_joints: int) -> list[dict
     for name, value in kwargs.items():
         if name not in known:
             own = [*inspect.signature(DynamicGCN).parameters][:-1]
-            raise ACLNetError(f"the backbone has no argument '{name}'{nearest(name, [*own, *known])} "
-                              f"(known: {', '.join([*own, *known])})")
+            raise ACLNetError(
+                f"the backbone has no argument '{name}'{nearest(name, [*own, *known])} "
+                f'(known: {", ".join([*own, *known])})'
+            )
         per_stage = isinstance(value, tuple) and len(value) == num_stages
         for i, stage in enumerate(stages):
             stage[name[:3]][name[4:]] = value[i] if per_stage else value

@@ -44,14 +44,27 @@ def graph_function(name: str, softmax_dim: int = -2):
 
 
 class ConvBN(nn.Module):
-    """A temporal convolution ``conv`` (kernel (k, 1), same padding) and, unless ``norm`` is None, a batch norm ``bn``."""
+    """A temporal convolution ``conv``, kernel (k, 1), same padding, and a batch norm ``bn`` unless ``norm`` is None."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 1, stride: int = 1, dilation: int = 1,
-                 norm: str | dict | None = 'BN') -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        stride: int = 1,
+        dilation: int = 1,
+        norm: str | dict | None = 'BN',
+    ) -> None:
         super().__init__()
         padding = (kernel_size + (kernel_size - 1) * (dilation - 1) - 1) // 2
-        self.conv = nn.Conv2d(in_channels, out_channels, (kernel_size, 1), stride=(stride, 1), padding=(padding, 0),
-                              dilation=(dilation, 1))
+        self.conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            (kernel_size, 1),
+            stride=(stride, 1),
+            padding=(padding, 0),
+            dilation=(dilation, 1),
+        )
         self.bn = nn.Identity() if norm is None else norm_layer(norm, out_channels)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -30,9 +30,20 @@ class SpatialUnit(nn.Module):
     after PYSKL's DG-GCN.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, A: Tensor, ratio: float | None = None,
-                 ctr: str | None = 'T', ada: str | None = 'T', subset_wise: bool = False, ada_act: str = 'softmax',
-                 ctr_act: str = 'tanh', norm: str | dict = 'BN', act: str | dict = 'ReLU') -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        A: Tensor,
+        ratio: float | None = None,
+        ctr: str | None = 'T',
+        ada: str | None = 'T',
+        subset_wise: bool = False,
+        ada_act: str = 'softmax',
+        ctr_act: str = 'tanh',
+        norm: str | dict = 'BN',
+        act: str | dict = 'ReLU',
+    ) -> None:
         super().__init__()
         for name, value in (('ctr', ctr), ('ada', ada)):
             if value not in ('T', 'NA', None):

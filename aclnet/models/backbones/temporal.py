@@ -34,19 +34,32 @@ class TemporalUnit(nn.Module):
     Source: arXiv 2601.16694, after PYSKL's DG-MSTCN.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int = 1, ms_cfg: Sequence = MS_CFG,
-                 dropout: float = 0., num_joints: int = 25, norm: str | dict = 'BN', act: str | dict = 'ReLU') -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        stride: int = 1,
+        ms_cfg: Sequence = MS_CFG,
+        dropout: float = 0.0,
+        num_joints: int = 25,
+        norm: str | dict = 'BN',
+        act: str | dict = 'ReLU',
+    ) -> None:
         super().__init__()
         share = out_channels // len(ms_cfg)
         if share < 1:
-            raise ACLNetError(f'{out_channels} channels cannot be shared by {len(ms_cfg)} temporal branches; '
-                              'raise base_channels or shorten tcn_ms_cfg')
+            raise ACLNetError(
+                f'{out_channels} channels cannot be shared by {len(ms_cfg)} temporal branches; '
+                'raise base_channels or shorten tcn_ms_cfg'
+            )
         widths = [out_channels - share * (len(ms_cfg) - 1)] + [share] * (len(ms_cfg) - 1)
-        self.branches = nn.ModuleList(_branch(cfg, in_channels, width, stride, norm, act)
-                                      for cfg, width in zip(ms_cfg, widths))
+        self.branches = nn.ModuleList(
+            _branch(cfg, in_channels, width, stride, norm, act) for cfg, width in zip(ms_cfg, widths)
+        )
         self.add_coeff = nn.Parameter(torch.zeros(num_joints))
-        self.transform = nn.Sequential(norm_layer(norm, out_channels), activation(act),
-                                       nn.Conv2d(out_channels, out_channels, 1))
+        self.transform = nn.Sequential(
+            norm_layer(norm, out_channels), activation(act), nn.Conv2d(out_channels, out_channels, 1)
+        )
         self.bn = norm_layer(norm, out_channels)
         self.drop = nn.Dropout(dropout, inplace=True)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from aclnet.errors import ACLNetError, nearest
@@ -40,17 +39,29 @@ class AffinityHead(nn.Module):
     and for contrastive terms that are asked for together with ``multi_class``. Source: arXiv 2601.16694.
     """
 
-    def __init__(self, num_classes: int, in_channels: int, graph_channels: int | None = None,
-                 data_cfg: str | None = None, loss_cls: dict | None = None, inter_loss: dict | None | str = 'default',
-                 intra_loss: dict | None | str = 'default', dropout: float = 0., init_std: float = 0.01,
-                 mode: str = 'GCN', multi_class: bool = False, label_smooth_eps: float = 0.,
-                 topk: tuple[int, ...] = (1, 5)) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        graph_channels: int | None = None,
+        data_cfg: str | None = None,
+        loss_cls: dict | None = None,
+        inter_loss: dict | None | str = 'default',
+        intra_loss: dict | None | str = 'default',
+        dropout: float = 0.0,
+        init_std: float = 0.01,
+        mode: str = 'GCN',
+        multi_class: bool = False,
+        label_smooth_eps: float = 0.0,
+        topk: tuple[int, ...] = (1, 5),
+    ) -> None:
         super().__init__()
         if mode != 'GCN':
             raise ACLNetError(f"this head pools graph features: mode must be 'GCN', got {mode!r}")
         if data_cfg is not None and data_cfg not in MEMORY_SIZES:
-            raise ACLNetError(f"there is no data_cfg '{data_cfg}'{nearest(data_cfg, MEMORY_SIZES)} "
-                              f'(known: {", ".join(MEMORY_SIZES)})')
+            raise ACLNetError(
+                f"there is no data_cfg '{data_cfg}'{nearest(data_cfg, MEMORY_SIZES)} (known: {', '.join(MEMORY_SIZES)})"
+            )
         if not isinstance(num_classes, int) or num_classes < 1:
             raise ACLNetError(f'num_classes must be a whole number of at least 1, got {num_classes!r}')
         self.num_classes, self.multi_class = num_classes, multi_class
@@ -60,24 +71,30 @@ class AffinityHead(nn.Module):
         self.loss_cls = build(dict(loss_cls or dict(type=kind)), LOSSES)
         memory_size = MEMORY_SIZES.get(data_cfg, DEFAULT_MEMORY_SIZE)
         self.inter_weight, self.inter_loss = self._term(
-            inter_loss, dict(type='InterClassAffinityLoss', num_classes=num_classes), graph_channels)
+            inter_loss, dict(type='InterClassAffinityLoss', num_classes=num_classes), graph_channels
+        )
         self.intra_weight, self.intra_loss = self._term(
-            intra_loss, dict(type='IntraClassMarginLoss', memory_size=memory_size), graph_channels)
+            intra_loss, dict(type='IntraClassMarginLoss', memory_size=memory_size), graph_channels
+        )
         self.dropout = nn.Dropout(dropout)
         self.fc_cls = nn.Linear(in_channels, num_classes)
         nn.init.normal_(self.fc_cls.weight, 0, init_std)
         nn.init.zeros_(self.fc_cls.bias)
 
-    def _term(self, cfg: dict | None | str, defaults: dict, graph_channels: int | None) -> tuple[float, nn.Module | None]:
+    def _term(
+        self, cfg: dict | None | str, defaults: dict, graph_channels: int | None
+    ) -> tuple[float, nn.Module | None]:
         if cfg == 'default':
             cfg = None if self.multi_class else {}
         if cfg is None:
-            return 0., None
+            return 0.0, None
         if self.multi_class:
-            raise ACLNetError(f"{defaults['type']} needs one label per sample; set inter_loss and intra_loss to None "
-                              'where multi_class is on')
+            raise ACLNetError(
+                f'{defaults["type"]} needs one label per sample; set inter_loss and intra_loss to None '
+                'where multi_class is on'
+            )
         if graph_channels is None:
-            raise ACLNetError('the head needs graph_channels, the backbone\'s V·V, for its contrastive terms')
+            raise ACLNetError("the head needs graph_channels, the backbone's V·V, for its contrastive terms")
         cfg = dict(cfg)
         weight = cfg.pop('loss_weight', 0.1)
         return weight, build({**defaults, **cfg}, LOSSES, dict(in_channels=graph_channels))

@@ -14,7 +14,6 @@ __all__ = ['BCELossWithLogits', 'CrossEntropyLoss']
 
 
 class _ClassificationLoss(nn.Module):
-
     def __init__(self, loss_weight: float = 1.0, class_weight: Sequence[float] | None = None) -> None:
         super().__init__()
         self.loss_weight = loss_weight
@@ -34,7 +33,7 @@ class CrossEntropyLoss(_ClassificationLoss):
     probabilities, → scalar.
     """
 
-    def forward(self, cls_score: Tensor, label: Tensor, label_smoothing: float = 0.) -> Tensor:
+    def forward(self, cls_score: Tensor, label: Tensor, label_smoothing: float = 0.0) -> Tensor:
         return self.loss_weight * F.cross_entropy(cls_score, label, self.class_weight, label_smoothing=label_smoothing)
 
 
@@ -46,9 +45,10 @@ class BCELossWithLogits(_ClassificationLoss):
         loss_weight: factor of the result.
         class_weight: (classes,) weights of the classes.
 
-    ``forward(cls_score, label, label_smoothing=0.)``: (n, classes) logits against (n, classes) labels in [0, 1], → scalar.
+    ``forward(cls_score, label, label_smoothing=0.)``: (n, classes) logits against (n, classes) labels in [0, 1] →
+    scalar.
     """
 
-    def forward(self, cls_score: Tensor, label: Tensor, label_smoothing: float = 0.) -> Tensor:
+    def forward(self, cls_score: Tensor, label: Tensor, label_smoothing: float = 0.0) -> Tensor:
         label = (1 - label_smoothing) * label + label_smoothing / label.shape[1]
         return self.loss_weight * F.binary_cross_entropy_with_logits(cls_score, label.to(cls_score), self.class_weight)

@@ -46,14 +46,24 @@ class InterClassAffinityLoss(ContrastiveTerm):
         tensor(0.)
     """
 
-    def __init__(self, num_classes: int, in_channels: int, embed_channels: int = 256, momentum: float = 0.9,
-                 start_epoch: int = 30, num_neighbors: int = 10, min_overlap: int = 4,
-                 temperatures: Sequence[tuple[int | None, float]] = ((10, 0.1), (20, 0.5), (None, 1.0)),
-                 sync_memory: bool = True) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        embed_channels: int = 256,
+        momentum: float = 0.9,
+        start_epoch: int = 30,
+        num_neighbors: int = 10,
+        min_overlap: int = 4,
+        temperatures: Sequence[tuple[int | None, float]] = ((10, 0.1), (20, 0.5), (None, 1.0)),
+        sync_memory: bool = True,
+    ) -> None:
         super().__init__(in_channels, embed_channels, sync_memory)
         if num_classes < 1 or num_neighbors < 1 or not 0 <= momentum <= 1:
-            raise ACLNetError('InterClassAffinityLoss needs num_classes ≥ 1, num_neighbors ≥ 1 and momentum in [0, 1], '
-                              f'got {num_classes}, {num_neighbors} and {momentum}')
+            raise ACLNetError(
+                'InterClassAffinityLoss needs num_classes ≥ 1, num_neighbors ≥ 1 and momentum in [0, 1], '
+                f'got {num_classes}, {num_neighbors} and {momentum}'
+            )
         self.num_classes = num_classes
         self.momentum = momentum
         self.start_epoch = start_epoch
@@ -111,7 +121,8 @@ class InterClassAffinityLoss(ContrastiveTerm):
     def _count_confusions(self, label: Tensor, predicted: Tensor) -> None:
         wrong = (predicted != label).to(torch.int64)
         met = torch.zeros(self.num_classes, dtype=torch.int64, device=label.device).index_add_(
-            0, label, torch.ones_like(label))
+            0, label, torch.ones_like(label)
+        )
         flat = self.confusion.view(-1)
         flat.index_add_(0, label * self.num_classes + predicted, wrong)
         # a class counts its intruders once for every sample of its own in the batch
@@ -126,7 +137,7 @@ class InterClassAffinityLoss(ContrastiveTerm):
         return torch.where(count > 0, self.momentum * old + (1 - self.momentum) * mean, old)
 
     def _rebuild_superclasses(self) -> None:
-        nearest = self.confusion.sort(dim=1, descending=True, stable=True).indices[:, :self.num_neighbors]
+        nearest = self.confusion.sort(dim=1, descending=True, stable=True).indices[:, : self.num_neighbors]
         neighbours = torch.zeros_like(self.superclass_mask).scatter_(1, nearest, True)
         shared = neighbours.float() @ neighbours.float().T
         alike = (shared > self.min_overlap).fill_diagonal_(False)
@@ -161,6 +172,8 @@ def _checked(rows: Sequence[tuple[int | None, float]]) -> tuple[tuple[int | None
     except (TypeError, ValueError, IndexError):
         good = False
     if not good:
-        raise ACLNetError('temperatures must be rows (largest size, temperature > 0) of rising size, the last with size '
-                          f'None, such as ((10, 0.1), (20, 0.5), (None, 1.0)); got {rows!r}')
+        raise ACLNetError(
+            'temperatures must be rows (largest size, temperature > 0) of rising size, the last with size '
+            f'None, such as ((10, 0.1), (20, 0.5), (None, 1.0)); got {rows!r}'
+        )
     return tuple(zip(limits, values))

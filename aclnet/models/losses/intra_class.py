@@ -41,12 +41,20 @@ class IntraClassMarginLoss(ContrastiveTerm):
         tensor(0.)
     """
 
-    def __init__(self, in_channels: int, memory_size: int, embed_channels: int = 256, temperature: float = 0.1,
-                 margin: float = 0.1, sync_memory: bool = True) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        memory_size: int,
+        embed_channels: int = 256,
+        temperature: float = 0.1,
+        margin: float = 0.1,
+        sync_memory: bool = True,
+    ) -> None:
         super().__init__(in_channels, embed_channels, sync_memory)
         if memory_size < 1 or temperature <= 0:
-            raise ACLNetError('IntraClassMarginLoss needs memory_size ≥ 1 and temperature > 0, '
-                              f'got {memory_size} and {temperature}')
+            raise ACLNetError(
+                f'IntraClassMarginLoss needs memory_size ≥ 1 and temperature > 0, got {memory_size} and {temperature}'
+            )
         self.memory_size = memory_size
         self.temperature = temperature
         self.margin = margin

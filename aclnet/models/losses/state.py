@@ -15,10 +15,12 @@ __all__ = ['ContrastiveTerm', 'full_precision']
 
 def full_precision(forward: Callable) -> Callable:
     """Run a term's ``forward`` in the precision of its weights, whatever autocast says."""
+
     @functools.wraps(forward)
     def wrapped(self, features: Tensor, *args):
         with torch.autocast(features.device.type, enabled=False):
             return forward(self, features.to(self.cl_fc.weight.dtype), *args)
+
     return wrapped
 
 
@@ -44,7 +46,7 @@ class ContrastiveTerm(nn.Module):
         if not self.sync_memory or distributed.get_dist_info()[1] == 1:
             return 0, list(rows)
         counts = distributed.row_counts(len(rows[0]), rows[0].device)
-        first = sum(counts[:distributed.get_dist_info()[0]])
+        first = sum(counts[: distributed.get_dist_info()[0]])
         return first, [distributed.gather_rows(x, counts) for x in rows]
 
     def read_buffers(self) -> None:

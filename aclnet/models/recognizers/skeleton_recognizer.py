@@ -33,21 +33,26 @@ class SkeletonRecognizer(nn.Module):
     training_state = ('cls_head.inter_loss.', 'cls_head.intra_loss.')
     class_specific = ('cls_head.fc_cls.',)
 
-    def __init__(self, backbone: dict, cls_head: dict, train_cfg: dict | None = None,
-                 test_cfg: dict | None = None) -> None:
+    def __init__(
+        self, backbone: dict, cls_head: dict, train_cfg: dict | None = None, test_cfg: dict | None = None
+    ) -> None:
         super().__init__()
         self.backbone = build(backbone, BACKBONES)
         self.cls_head = build(cls_head, HEADS, dict(graph_channels=self.backbone.graph_channels))
         if self.cls_head.in_channels != self.backbone.out_channels:
-            raise ACLNetError(f'cls_head.in_channels is {self.cls_head.in_channels}, but the backbone puts out '
-                              f'{self.backbone.out_channels} channels')
+            raise ACLNetError(
+                f'cls_head.in_channels is {self.cls_head.in_channels}, but the backbone puts out '
+                f'{self.backbone.out_channels} channels'
+            )
         self.test_cfg = {'average_clips': 'prob', **(test_cfg or {})}
         if self.test_cfg['average_clips'] not in ('prob', 'score', None):
-            raise ACLNetError("test_cfg.average_clips must be 'prob', 'score' or None, "
-                              f"got {self.test_cfg['average_clips']!r}")
+            raise ACLNetError(
+                f"test_cfg.average_clips must be 'prob', 'score' or None, got {self.test_cfg['average_clips']!r}"
+            )
 
-    def forward(self, keypoint: Tensor, label: Tensor | None = None, return_loss: bool = True,
-                **kwargs) -> dict[str, Tensor] | np.ndarray:
+    def forward(
+        self, keypoint: Tensor, label: Tensor | None = None, return_loss: bool = True, **kwargs
+    ) -> dict[str, Tensor] | np.ndarray:
         """Losses in training, scores in testing.
 
         Args:
@@ -68,8 +73,10 @@ class SkeletonRecognizer(nn.Module):
         if label is None:
             raise ACLNetError("losses need labels: add 'label' to the keys of Collect")
         if keypoint.dim() != 6 or keypoint.shape[1] != 1:
-            raise ACLNetError('training takes one clip per sample, (N, 1, M, T, V, C); got '
-                              f'{tuple(keypoint.shape)}: set num_clips=1 in the training pipeline')
+            raise ACLNetError(
+                'training takes one clip per sample, (N, 1, M, T, V, C); got '
+                f'{tuple(keypoint.shape)}: set num_clips=1 in the training pipeline'
+            )
         feature, graph = self.backbone(keypoint[:, 0])
         return self.cls_head.loss(self.cls_head(feature), graph, label)
 

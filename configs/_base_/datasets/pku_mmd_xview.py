@@ -2,4 +2,5 @@ _base_ = './pose.py'
 data = dict(
     train=dict(ann_file='data/pku/pku_mmd.pkl', split='xview_train'),
     val=dict(ann_file='data/pku/pku_mmd.pkl', split='xview_val'),
-    test=dict(ann_file='data/pku/pku_mmd.pkl', split='xview_val'))
+    test=dict(ann_file='data/pku/pku_mmd.pkl', split='xview_val'),
+)

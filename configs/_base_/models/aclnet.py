@@ -12,7 +12,8 @@ model = dict(
         gcn_ctr='T',
         gcn_ada='T',
         tcn_ms_cfg=[(3, 1), (3, 2), (3, 3), (3, 4), ('max', 3), '1x1'],
-        graph_cfg=dict(layout='nturgb+d', mode='random', num_filter=8, init_off=0.04, init_std=0.02)),
+        graph_cfg=dict(layout='nturgb+d', mode='random', num_filter=8, init_off=0.04, init_std=0.02),
+    ),
     cls_head=dict(
         type='AffinityHead',
         num_classes=60,
@@ -27,7 +28,8 @@ model = dict(
             num_neighbors=10,
             min_overlap=4,
             temperatures=((10, 0.1), (20, 0.5), (None, 1.0)),
-            sync_memory=True),
+            sync_memory=True,
+        ),
         intra_loss=dict(
             type='IntraClassMarginLoss',
             loss_weight=0.1,
@@ -35,5 +37,8 @@ model = dict(
             embed_channels=256,
             temperature=0.1,
             margin=0.1,
-            sync_memory=True)),
-    test_cfg=dict(average_clips='prob'))
+            sync_memory=True,
+        ),
+    ),
+    test_cfg=dict(average_clips='prob'),
+)

@@ -43,7 +43,7 @@ def start(port):
         with socket.socket() as probe:
             if probe.connect_ex(('127.0.0.1', port)) == 0:
                 return process
-        time.sleep(.05)
+        time.sleep(0.05)
     process.kill()
     process.wait()
     pytest.fail('memcached did not start')
@@ -62,6 +62,7 @@ def server():
 def client(server):
     from pymemcache import serde
     from pymemcache.client.base import Client
+
     with_serde = Client(server[:2], serde=serde.pickle_serde, default_noreply=False)
     yield with_serde
     with_serde.close()
@@ -119,9 +120,16 @@ def test_whatever_else_is_there_gives_way_to_the_raw_file(reader, client, rng, t
     value = poses(rng)
     write(tmp_path / 'raw.pkl', dict(a=value))
     annotation = dict(frame_dir='a', raw_file='raw.pkl', total_frames=12, box_score=np.ones(30))
-    bad = dict(text='garbage', number=7, hostile=Hostile(tmp_path / 'owned'), list=[1, 2],
-               shape=dict(value, keypoint=np.ones((30, 17))), boxes=poses(rng, count=29),
-               frames=dict(value, frame_inds=value['frame_inds'] + 50), truncated=None)[kind]
+    bad = dict(
+        text='garbage',
+        number=7,
+        hostile=Hostile(tmp_path / 'owned'),
+        list=[1, 2],
+        shape=dict(value, keypoint=np.ones((30, 17))),
+        boxes=poses(rng, count=29),
+        frames=dict(value, frame_inds=value['frame_inds'] + 50),
+        truncated=None,
+    )[kind]
     if kind == 'truncated':
         client.serde = type('Raw', (), dict(serialize=lambda self, key, value: (pickle.dumps(value)[:100], 1)))()
         bad = value
@@ -190,15 +198,16 @@ def test_without_the_client_library(rng, tmp_path, monkeypatch):
 @pytest.mark.parametrize('answer', [b'', b'HTTP/1.1 400 Bad Request\r\n\r\n', b'VALUE b 1 3\r\nabc\r\nEND\r\n', None])
 def test_a_stranger_on_the_port(rng, tmp_path, monkeypatch, answer):
     """Closes at once, speaks another language, answers for another key, or says nothing at all."""
-    monkeypatch.setattr(memcached, '_TIMEOUT', .3)
+    monkeypatch.setattr(memcached, '_TIMEOUT', 0.3)
     value = poses(rng)
     write(tmp_path / 'raw.pkl', dict(a=value))
     with socket.create_server(('127.0.0.1', 0)) as listener:
+
         def serve():
             connection, _ = listener.accept()
             with connection:
                 if answer is None:
-                    time.sleep(.6)
+                    time.sleep(0.6)
                 else:
                     connection.recv(100)
                     connection.sendall(answer)

@@ -84,17 +84,23 @@ def test_a_missing_unknown_file_points_to_the_readme(tmp_path):
         load_annotations(tmp_path / 'mine.pkl')
 
 
-@pytest.mark.parametrize('content, words', [
-    (dict(annotations=[]), "needs the keys 'split' and 'annotations', it has annotations"),
-    ({}, 'it has none'),
-    ('text', 'holds neither a list of annotations nor'),
-    (dict(split=['a'], annotations=[]), 'holds neither'),
-    ([], 'holds no annotations'),
-    ([3], 'annotation 0 must be a dict, got int'),
-    ([dict(label=0)], "annotation 0 needs a 'frame_dir' string, got None"),
-    ([*clips('a'), dict(frame_dir='b')], "annotation b needs a 'label'"),
-    ([dict(frame_dir='a', label=0, total_frames=2.5)], 'annotation a needs a whole number as total_frames, got 2.5'),
-])
+@pytest.mark.parametrize(
+    'content, words',
+    [
+        (dict(annotations=[]), "needs the keys 'split' and 'annotations', it has annotations"),
+        ({}, 'it has none'),
+        ('text', 'holds neither a list of annotations nor'),
+        (dict(split=['a'], annotations=[]), 'holds neither'),
+        ([], 'holds no annotations'),
+        ([3], 'annotation 0 must be a dict, got int'),
+        ([dict(label=0)], "annotation 0 needs a 'frame_dir' string, got None"),
+        ([*clips('a'), dict(frame_dir='b')], "annotation b needs a 'label'"),
+        (
+            [dict(frame_dir='a', label=0, total_frames=2.5)],
+            'annotation a needs a whole number as total_frames, got 2.5',
+        ),
+    ],
+)
 def test_wrong_content(tmp_path, content, words):
     with pytest.raises(ACLNetError) as caught:
         load_annotations(write(tmp_path / 'a.pkl', content))
@@ -104,7 +110,7 @@ def test_wrong_content(tmp_path, content, words):
 def test_a_truncated_file(tmp_path):
     path = annotation_file(tmp_path / 'a.pkl')
     data = (tmp_path / 'a.pkl').read_bytes()
-    (tmp_path / 'a.pkl').write_bytes(data[:len(data) // 2])
+    (tmp_path / 'a.pkl').write_bytes(data[: len(data) // 2])
     with pytest.raises(ACLNetError, match='annotation file .*a.pkl .*download or make it again|was not loaded'):
         load_annotations(path)
 

@@ -37,6 +37,7 @@ def test_beside_the_working_directory_or_else_the_annotation_file(tmp_path, else
 
 def test_the_last_used_files_stay_in_memory(tmp_path, rng, monkeypatch):
     from aclnet.datasets.annotations import raw_files
+
     loads = []
     load = raw_files.load_pickle
     monkeypatch.setattr(raw_files, 'load_pickle', lambda path, what: loads.append(path) or load(path, what))

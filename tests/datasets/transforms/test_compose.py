@@ -11,26 +11,57 @@ from aclnet.errors import ACLNetError
 from aclnet.registry import TRANSFORMS
 from tests.datasets.samples import poses, sample_2d, sample_3d
 
-PUBLISHED = ['PreNormalize3D', 'RandomRot', 'Spatial_Flip', 'Part_Drop', 'Flip', 'Kinetics_Transform', 'JointToBone',
-             'JointToKB', 'ToMotion', 'MergeSkeFeat', 'Rename', 'GenSkeFeat', 'UniformSampleDecode',
-             'UniformSampleFrames', 'UniformSample', 'PoseDecode', 'DecompressPose', 'FormatGCNInput', 'Collect',
-             'ToTensor']
-LAST = [dict(type='FormatGCNInput', num_person=2), dict(type='Collect', keys=['keypoint', 'label'], meta_keys=[]),
-        dict(type='ToTensor', keys=['keypoint'])]
+PUBLISHED = [
+    'PreNormalize3D',
+    'RandomRot',
+    'Spatial_Flip',
+    'Part_Drop',
+    'Flip',
+    'Kinetics_Transform',
+    'JointToBone',
+    'JointToKB',
+    'ToMotion',
+    'MergeSkeFeat',
+    'Rename',
+    'GenSkeFeat',
+    'UniformSampleDecode',
+    'UniformSampleFrames',
+    'UniformSample',
+    'PoseDecode',
+    'DecompressPose',
+    'FormatGCNInput',
+    'Collect',
+    'ToTensor',
+]
+LAST = [
+    dict(type='FormatGCNInput', num_person=2),
+    dict(type='Collect', keys=['keypoint', 'label'], meta_keys=[]),
+    dict(type='ToTensor', keys=['keypoint']),
+]
 
 
 def ntu(feat, layout='nturgb+d', **clips):
-    return [dict(type='PreNormalize3D', align_spine=False), dict(type='RandomRot', theta=.2),
-            dict(type='Spatial_Flip', dataset=layout, p=.5), dict(type='Part_Drop', dataset=layout, p=.5),
-            dict(type='GenSkeFeat', dataset=layout, feats=[feat]),
-            dict(type='UniformSampleDecode', clip_len=10, **clips), *LAST]
+    return [
+        dict(type='PreNormalize3D', align_spine=False),
+        dict(type='RandomRot', theta=0.2),
+        dict(type='Spatial_Flip', dataset=layout, p=0.5),
+        dict(type='Part_Drop', dataset=layout, p=0.5),
+        dict(type='GenSkeFeat', dataset=layout, feats=[feat]),
+        dict(type='UniformSampleDecode', clip_len=10, **clips),
+        *LAST,
+    ]
 
 
 def finegym(feat, **clips):
     left, right = [1, 3, 5, 7, 9, 11, 13, 15], [2, 4, 6, 8, 10, 12, 14, 16]
-    return [dict(type='UniformSampleFrames', clip_len=10, **clips), dict(type='PoseDecode'),
-            dict(type='Flip', flip_ratio=.5, left_kp=left, right_kp=right), dict(type='Kinetics_Transform'),
-            dict(type='GenSkeFeat', dataset='coco_new', feats=[feat]), *LAST]
+    return [
+        dict(type='UniformSampleFrames', clip_len=10, **clips),
+        dict(type='PoseDecode'),
+        dict(type='Flip', flip_ratio=0.5, left_kp=left, right_kp=right),
+        dict(type='Kinetics_Transform'),
+        dict(type='GenSkeFeat', dataset='coco_new', feats=[feat]),
+        *LAST,
+    ]
 
 
 @pytest.mark.parametrize('name', PUBLISHED)
@@ -46,12 +77,19 @@ def test_published_names_resolve(name):
 def test_difficult_samples_pass(feat, persons, frames, test_mode, zero, rng):
     clips = dict(num_clips=10) if test_mode else {}
     more = dict(rng=rng, test_mode=test_mode)
-    packed = dict(poses(rng, total=frames, count=persons * frames), frame_dir='p', label=1, total_frames=frames,
-                  img_shape=(256, 340))
-    cases = [(ntu(feat, **clips), sample_3d(rng, persons, frames)),
-             (ntu(feat, layout='kinect20', **clips), sample_3d(rng, persons, frames, joints=20, dtype=np.float32)),
-             (finegym(feat, **clips), sample_2d(rng, persons, frames)),
-             ([dict(type='DecompressPose', squeeze=True), *finegym(feat, **clips)], packed)]
+    packed = dict(
+        poses(rng, total=frames, count=persons * frames),
+        frame_dir='p',
+        label=1,
+        total_frames=frames,
+        img_shape=(256, 340),
+    )
+    cases = [
+        (ntu(feat, **clips), sample_3d(rng, persons, frames)),
+        (ntu(feat, layout='kinect20', **clips), sample_3d(rng, persons, frames, joints=20, dtype=np.float32)),
+        (finegym(feat, **clips), sample_2d(rng, persons, frames)),
+        ([dict(type='DecompressPose', squeeze=True), *finegym(feat, **clips)], packed),
+    ]
     for pipeline, sample in cases:
         if zero:
             sample['keypoint'] = np.zeros_like(sample['keypoint'])
@@ -68,14 +106,17 @@ def test_callables_and_configs_mix():
     assert repr(compose) == 'Compose([Rename, function])'
 
 
-@pytest.mark.parametrize('pipeline, words', [
-    ([dict(type='PreNormalise3D')], "there is no transform 'PreNormalise3D'; did you mean 'PreNormalize3D'?"),
-    ([dict(type='Flip', flip_ration=.5)], "did you mean 'flip_ratio'?"),
-    ([dict(flip_ratio=.5)], "must be a dict with the key 'type'"),
-    (['Flip'], "must be a dict with the key 'type', got 'Flip'"),
-    (dict(type='Flip'), 'a pipeline must be a list of transforms'),
-    (None, 'a pipeline must be a list of transforms, got None'),
-])
+@pytest.mark.parametrize(
+    'pipeline, words',
+    [
+        ([dict(type='PreNormalise3D')], "there is no transform 'PreNormalise3D'; did you mean 'PreNormalize3D'?"),
+        ([dict(type='Flip', flip_ration=0.5)], "did you mean 'flip_ratio'?"),
+        ([dict(flip_ratio=0.5)], "must be a dict with the key 'type'"),
+        (['Flip'], "must be a dict with the key 'type', got 'Flip'"),
+        (dict(type='Flip'), 'a pipeline must be a list of transforms'),
+        (None, 'a pipeline must be a list of transforms, got None'),
+    ],
+)
 def test_errors(pipeline, words):
     with pytest.raises(ACLNetError) as caught:
         Compose(pipeline)

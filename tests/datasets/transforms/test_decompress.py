@@ -18,7 +18,7 @@ def test_against_the_oracle(seed):
     packed = poses(rng, total, count=int(rng.choice([1, 5, 40])))
     if seed % 4 == 0:
         packed['frame_inds'] = rng.permutation(packed['frame_inds'])
-    mask = rng.random(len(packed['frame_inds'])) < .7
+    mask = rng.random(len(packed['frame_inds'])) < 0.7
     mask[0] = True
     args = dict(squeeze=bool(rng.integers(2)), max_person=int(rng.choice([1, 2, 10])))
     more = dict(anno_inds=mask) if rng.integers(2) else {}
@@ -34,20 +34,23 @@ def test_against_the_oracle(seed):
 
 def test_persons_keep_their_order_unless_there_are_too_many():
     keypoint = np.zeros((3, 17, 3), np.float16)
-    keypoint[:, :, 2] = np.array([.2, .9, .5])[:, None]
+    keypoint[:, :, 2] = np.array([0.2, 0.9, 0.5])[:, None]
     sample = dict(keypoint=keypoint, frame_inds=np.array([4, 4, 4]), total_frames=9)
     scores = DecompressPose(max_person=3)(dict(sample))['keypoint_score'][:, 0, 0]
-    np.testing.assert_allclose(scores, [.2, .9, .5], atol=1e-3)
+    np.testing.assert_allclose(scores, [0.2, 0.9, 0.5], atol=1e-3)
     scores = DecompressPose(max_person=2)(dict(sample))['keypoint_score'][:, 0, 0]
-    np.testing.assert_allclose(scores, [.9, .5], atol=1e-3)
+    np.testing.assert_allclose(scores, [0.9, 0.5], atol=1e-3)
 
 
-@pytest.mark.parametrize('change, words', [
-    (dict(anno_inds=np.zeros(30, bool)), 'found no pose to use'),
-    (dict(anno_inds=np.ones(29, bool)), 'needs one box score per pose, got 29 for 30 poses'),
-    (dict(frame_inds=np.zeros(29, int)), 'got (30, 17, 3) and (29,)'),
-    (dict(keypoint=np.zeros((30, 17, 2))), 'needs keypoint of shape (poses, joints, 3)'),
-])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (dict(anno_inds=np.zeros(30, bool)), 'found no pose to use'),
+        (dict(anno_inds=np.ones(29, bool)), 'needs one box score per pose, got 29 for 30 poses'),
+        (dict(frame_inds=np.zeros(29, int)), 'got (30, 17, 3) and (29,)'),
+        (dict(keypoint=np.zeros((30, 17, 2))), 'needs keypoint of shape (poses, joints, 3)'),
+    ],
+)
 def test_errors_name_the_sample(rng, change, words):
     sample = dict(poses(rng), frame_dir='x1', total_frames=12)
     with pytest.raises(ACLNetError) as caught:

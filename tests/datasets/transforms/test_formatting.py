@@ -55,7 +55,7 @@ def test_collect():
 
 def test_to_tensor():
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    out = ToTensor(['a', 'b', 'c', 'd', 'e'])(dict(a=array, b=3, c=[1., 2.], d=.5, e=torch.ones(2)))
+    out = ToTensor(['a', 'b', 'c', 'd', 'e'])(dict(a=array, b=3, c=[1.0, 2.0], d=0.5, e=torch.ones(2)))
     assert out['a'].shape == (2, 3) and out['a'].dtype == torch.float32
     assert out['b'].shape == (1,) and out['b'].dtype == torch.int64
     assert out['d'].shape == (1,) and out['d'].dtype == torch.float32

@@ -15,10 +15,17 @@ from tests.oracles import transforms as oracle
 def test_against_the_oracle(seed):
     rng = np.random.default_rng(seed)
     joints = int(rng.choice([25, 20]))
-    sample = sample_3d(rng, persons=int(rng.integers(1, 6)), frames=int(rng.choice([1, 2, 9])), joints=joints,
-                       dtype=rng.choice([np.float16, np.float32]), gaps=bool(rng.integers(2)))
-    args = dict(align_spine=bool(rng.integers(2)), align_center=bool(rng.integers(4)),
-                center_joint=rng.choice([None, 3]))
+    sample = sample_3d(
+        rng,
+        persons=int(rng.integers(1, 6)),
+        frames=int(rng.choice([1, 2, 9])),
+        joints=joints,
+        dtype=rng.choice([np.float16, np.float32]),
+        gaps=bool(rng.integers(2)),
+    )
+    args = dict(
+        align_spine=bool(rng.integers(2)), align_center=bool(rng.integers(4)), center_joint=rng.choice([None, 3])
+    )
     expected = oracle.pre_normalize(sample['keypoint'], **args)
     before = sample['keypoint'].copy()
     out = PreNormalize3D(**args)(dict(sample))
@@ -75,14 +82,17 @@ def test_a_spine_without_an_axis_to_turn_about_is_left(spine):
     np.testing.assert_array_equal(out, keypoint)
 
 
-@pytest.mark.parametrize('keypoint, total, words', [
-    (np.zeros((1, 4, 17, 2)), 4, 'sample x1: PreNormalize3D needs keypoint with 3 channels, got 2'),
-    (np.zeros((0, 4, 25, 3)), 4, 'needs at least one person, got keypoint of shape (0, 4, 25, 3)'),
-    (np.zeros((1, 0, 25, 3)), 0, 'needs at least one frame'),
-    (np.zeros((4, 25, 3)), 4, 'needs keypoint of shape (persons, frames, joints, channels), got (4, 25, 3)'),
-    (np.ones((1, 4, 25, 3)), 5, 'needs total_frames equal to the frames of keypoint, got 5 and 4'),
-    (np.ones((1, 4, 5, 3)), 4, 'uses joint 8, but keypoint has 5 joints'),
-])
+@pytest.mark.parametrize(
+    'keypoint, total, words',
+    [
+        (np.zeros((1, 4, 17, 2)), 4, 'sample x1: PreNormalize3D needs keypoint with 3 channels, got 2'),
+        (np.zeros((0, 4, 25, 3)), 4, 'needs at least one person, got keypoint of shape (0, 4, 25, 3)'),
+        (np.zeros((1, 0, 25, 3)), 0, 'needs at least one frame'),
+        (np.zeros((4, 25, 3)), 4, 'needs keypoint of shape (persons, frames, joints, channels), got (4, 25, 3)'),
+        (np.ones((1, 4, 25, 3)), 5, 'needs total_frames equal to the frames of keypoint, got 5 and 4'),
+        (np.ones((1, 4, 5, 3)), 4, 'uses joint 8, but keypoint has 5 joints'),
+    ],
+)
 def test_errors_name_the_sample(keypoint, total, words):
     with pytest.raises(ACLNetError) as caught:
         PreNormalize3D()(dict(frame_dir='x1', keypoint=keypoint, total_frames=total))

@@ -22,7 +22,7 @@ def numbered(total, **more):
 
 @pytest.mark.parametrize('total', TOTALS)
 @pytest.mark.parametrize('clips', [1, 4, 10])
-@pytest.mark.parametrize('p_interval, seed', [(1, 255), (.5, 255), ((.5, 1), 255), ([.2, .9], 7)])
+@pytest.mark.parametrize('p_interval, seed', [(1, 255), (0.5, 255), ((0.5, 1), 255), ([0.2, 0.9], 7)])
 def test_test_clips_are_the_published_ones(total, clips, p_interval, seed):
     args = dict(clip_len=10, num_clips=clips, p_interval=p_interval, seed=seed)
     pair = tuple(p_interval) if isinstance(p_interval, (tuple, list)) else (p_interval, p_interval)
@@ -48,6 +48,7 @@ def test_in_test_mode_the_samples_generator_is_not_touched(cls):
 @pytest.mark.parametrize('total', TOTALS)
 def test_training_clips(cls, total):
     """They come from the sample's generator, stay in range, and step from slot to slot (or around, where short)."""
+
     def frames(seed):
         out = cls(10, num_clips=2)(numbered(total, rng=np.random.default_rng(seed)))
         return np.asarray(out['frame_inds'] if 'frame_inds' in out else out['keypoint'][0, :, 0, 0]).astype(int)
@@ -73,15 +74,15 @@ def test_training_and_test_draws_have_one_distribution():
         for row, more in enumerate((dict(rng=np.random.default_rng(seed)), dict(test_mode=True))):
             out = UniformSampleFrames(10, seed=seed)(numbered(15, **more))
             count[row] += np.bincount(out['frame_inds'], minlength=15)
-    assert np.abs(count[0] - count[1]).max() / 3000 < .05
+    assert np.abs(count[0] - count[1]).max() / 3000 < 0.05
 
 
 def test_p_interval_takes_a_stretch():
     for seed in range(30):
-        out = UniformSampleDecode(4, p_interval=.3)(numbered(40, rng=np.random.default_rng(seed)))
+        out = UniformSampleDecode(4, p_interval=0.3)(numbered(40, rng=np.random.default_rng(seed)))
         frames = out['keypoint'][0, :, 0, 0]
         assert np.ptp(frames) < 12
-    got = UniformSampleDecode(4, p_interval=.01)(numbered(5))['keypoint'][0, :, 0, 0]
+    got = UniformSampleDecode(4, p_interval=0.01)(numbered(5))['keypoint'][0, :, 0, 0]
     assert len(set(got.tolist())) == 1  # never less than one frame
 
 
@@ -110,11 +111,14 @@ def test_published_alias():
     assert TRANSFORMS.get('UniformSample') is UniformSampleFrames
 
 
-@pytest.mark.parametrize('sample, words', [
-    (dict(keypoint=np.ones((1, 0, 17, 2))), 'needs at least one frame'),
-    (dict(keypoint=np.ones((1, 3, 17, 2)), total_frames=4), 'needs total_frames equal to the frames of keypoint'),
-    (dict(), "needs the key '"),
-])
+@pytest.mark.parametrize(
+    'sample, words',
+    [
+        (dict(keypoint=np.ones((1, 0, 17, 2))), 'needs at least one frame'),
+        (dict(keypoint=np.ones((1, 3, 17, 2)), total_frames=4), 'needs total_frames equal to the frames of keypoint'),
+        (dict(), "needs the key '"),
+    ],
+)
 @pytest.mark.parametrize('cls', [UniformSampleDecode, UniformSampleFrames])
 def test_errors_name_the_sample(cls, sample, words):
     with pytest.raises(ACLNetError) as caught:
@@ -122,13 +126,16 @@ def test_errors_name_the_sample(cls, sample, words):
     assert str(caught.value).startswith('sample x1: ') and words in str(caught.value)
 
 
-@pytest.mark.parametrize('args, words', [
-    (dict(clip_len=0), 'clip_len must be a whole number from 1 up, got 0'),
-    (dict(clip_len=10, num_clips=2.5), 'num_clips must be a whole number from 1 up, got 2.5'),
-    (dict(clip_len=10, p_interval=0), 'p_interval must be a share'),
-    (dict(clip_len=10, p_interval=(.9, .5)), 'got (0.9, 0.5)'),
-    (dict(clip_len=10, p_interval=(.5, 1.1)), 'got (0.5, 1.1)'),
-])
+@pytest.mark.parametrize(
+    'args, words',
+    [
+        (dict(clip_len=0), 'clip_len must be a whole number from 1 up, got 0'),
+        (dict(clip_len=10, num_clips=2.5), 'num_clips must be a whole number from 1 up, got 2.5'),
+        (dict(clip_len=10, p_interval=0), 'p_interval must be a share'),
+        (dict(clip_len=10, p_interval=(0.9, 0.5)), 'got (0.9, 0.5)'),
+        (dict(clip_len=10, p_interval=(0.5, 1.1)), 'got (0.5, 1.1)'),
+    ],
+)
 def test_arguments_are_checked(args, words):
     with pytest.raises(ACLNetError) as caught:
         UniformSampleFrames(**args)

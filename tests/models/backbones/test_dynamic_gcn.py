@@ -18,16 +18,28 @@ CASES = [
     ('openpose_new', 2, 1, 9, 3, 16, dict(gcn_ctr='NA'), dict(ctr='NA')),
     ('nturgb+d', 2, 1, 6, 3, 16, dict(gcn_ada='NA', gcn_subset_wise=True), dict(ada='NA', subset_wise=True)),
     ('nturgb+d', 2, 1, 6, 3, 16, dict(gcn_ctr=None), dict(ctr=None)),
-    ('kinect20', 2, 1, 6, 3, 16, dict(gcn_ada=None, tcn_ms_cfg=[(5, 1), ('max', 3), '1x1']),
-     dict(ada=None, ms_cfg=[(5, 1), ('max', 3), '1x1'])),
+    (
+        'kinect20',
+        2,
+        1,
+        6,
+        3,
+        16,
+        dict(gcn_ada=None, tcn_ms_cfg=[(5, 1), ('max', 3), '1x1']),
+        dict(ada=None, ms_cfg=[(5, 1), ('max', 3), '1x1']),
+    ),
     ('kinect20', 2, 1, 6, 3, 19, {}, {}),  # a width that neither 8 subsets nor 6 branches divide
 ]
 
 
 def make(layout, channels, width, kwargs):
     torch.manual_seed(0)
-    net = DynamicGCN(dict(layout=layout, mode='random', num_filter=8), in_channels=channels, base_channels=width,
-                     **{'num_stages': 4, 'inflate_stages': [3], 'down_stages': [2, 4], 'gcn_ratio': 0.125, **kwargs})
+    net = DynamicGCN(
+        dict(layout=layout, mode='random', num_filter=8),
+        in_channels=channels,
+        base_channels=width,
+        **{'num_stages': 4, 'inflate_stages': [3], 'down_stages': [2, 4], 'gcn_ratio': 0.125, **kwargs},
+    )
     with torch.no_grad():  # zeros would hide the learned graph and the virtual joint
         for name, parameter in net.named_parameters():
             if name.endswith(('alpha', 'beta', 'add_coeff')):
@@ -49,8 +61,10 @@ def test_equals_the_formulas_with_gradients(layout, N, M, T, C, width, kwargs, o
     if M > 1:
         x[0, 1:] = 0  # an absent person
     state = {name: value.clone() for name, value in net.state_dict().items()}
-    mirror = {name: value.requires_grad_() if value.is_floating_point() and 'running' not in name else value
-              for name, value in state.items()}
+    mirror = {
+        name: value.requires_grad_() if value.is_floating_point() and 'running' not in name else value
+        for name, value in state.items()
+    }
     feature, graph = net(x)
     expected, expected_graph = backbone(mirror, x, training, strides=[1, 2, 1, 2], **oracle_kwargs)
     assert feature.shape == expected.shape == (N, M, 2 * width, -(-T // 4), V)
@@ -64,11 +78,15 @@ def test_equals_the_formulas_with_gradients(layout, N, M, T, C, width, kwargs, o
         if wanted is None or parameter.grad is None:
             assert (parameter.grad is None or not parameter.grad.any()) and (wanted is None or not wanted.any()), name
         else:
-            torch.testing.assert_close(parameter.grad, wanted, rtol=1e-6, atol=1e-8, msg=lambda m, name=name: f'{name}: {m}')
+            torch.testing.assert_close(
+                parameter.grad, wanted, rtol=1e-6, atol=1e-8, msg=lambda m, name=name: f'{name}: {m}'
+            )
 
 
 def test_size_as_published():
-    net = DynamicGCN(dict(layout='nturgb+d', mode='random', num_filter=8, init_off=.04, init_std=.02), gcn_ratio=0.125)
+    net = DynamicGCN(
+        dict(layout='nturgb+d', mode='random', num_filter=8, init_off=0.04, init_std=0.02), gcn_ratio=0.125
+    )
     assert round(sum(p.numel() for p in net.parameters()) / 1e6, 2) == 3.71
     widths = [block.gcn.post.out_channels for block in net.gcn]
     assert widths == [96] * 4 + [192] * 3 + [384] * 3
@@ -78,8 +96,9 @@ def test_size_as_published():
     assert all(torch.equal(block.gcn.A, first) for block in net.gcn)
     assert abs(first.mean() - 0.04) < 0.002 and abs(first.std() - 0.02) < 0.002
     assert not first.data_ptr() == net.gcn[1].gcn.A.data_ptr()
-    assert all(not block.gcn.alpha.any() and not block.gcn.beta.any() and not block.tcn.add_coeff.any()
-               for block in net.gcn)
+    assert all(
+        not block.gcn.alpha.any() and not block.gcn.beta.any() and not block.tcn.add_coeff.any() for block in net.gcn
+    )
 
 
 def test_torch_seed_fixes_the_graph():
@@ -101,25 +120,36 @@ def test_real_graphs_set_the_number_of_subsets():
     net(torch.randn(1, 1, 4, 17, 3))
 
 
-@pytest.mark.parametrize('kwargs,words', [
-    (dict(gcn_ratoi=1), "did you mean 'gcn_ratio'"),
-    (dict(gcn_ctr='time'), "'T', 'NA' or None"),
-    (dict(tcn_ms_cfg=['3x1']), "(kernel, dilation)"),
-    (dict(gcn_ctr_act='gelu'), 'softmax, tanh, relu, sigmoid'),
-    (dict(data_bn_type='V'), "'VC', 'MVC' or None"),
-    (dict(base_channels=4, gcn_ratio=.5), 'raise base_channels'),
-    (dict(gcn_norm='BM'), 'norm'),
-])
+@pytest.mark.parametrize(
+    'kwargs,words',
+    [
+        (dict(gcn_ratoi=1), "did you mean 'gcn_ratio'"),
+        (dict(gcn_ctr='time'), "'T', 'NA' or None"),
+        (dict(tcn_ms_cfg=['3x1']), '(kernel, dilation)'),
+        (dict(gcn_ctr_act='gelu'), 'softmax, tanh, relu, sigmoid'),
+        (dict(data_bn_type='V'), "'VC', 'MVC' or None"),
+        (dict(base_channels=4, gcn_ratio=0.5), 'raise base_channels'),
+        (dict(gcn_norm='BM'), 'norm'),
+    ],
+)
 def test_wrong_arguments_are_named(kwargs, words):
     with pytest.raises(ACLNetError, match='.*') as error:
-        DynamicGCN(dict(layout='coco', mode='random'), **{'num_stages': 2, 'gcn_ratio': .125, 'base_channels': 16, **kwargs})
+        DynamicGCN(
+            dict(layout='coco', mode='random'), **{'num_stages': 2, 'gcn_ratio': 0.125, 'base_channels': 16, **kwargs}
+        )
     assert words in str(error.value)
 
 
-@pytest.mark.parametrize('graph_cfg,words', [
-    (dict(layout='ntu'), 'nturgb+d'), (dict(), 'layout'), (dict(layout='coco', mode='rnadom'), "did you mean 'random'"),
-    (dict(layout='coco', hops=2), 'max_hop'), (dict(layout='coco', mode='spatial', nx_node=2), 'nx_node'),
-])
+@pytest.mark.parametrize(
+    'graph_cfg,words',
+    [
+        (dict(layout='ntu'), 'nturgb+d'),
+        (dict(), 'layout'),
+        (dict(layout='coco', mode='rnadom'), "did you mean 'random'"),
+        (dict(layout='coco', hops=2), 'max_hop'),
+        (dict(layout='coco', mode='spatial', nx_node=2), 'nx_node'),
+    ],
+)
 def test_wrong_graphs_are_named(graph_cfg, words):
     with pytest.raises(ACLNetError) as error:
         DynamicGCN(graph_cfg)
@@ -128,6 +158,6 @@ def test_wrong_graphs_are_named(graph_cfg, words):
 
 @pytest.mark.parametrize('shape', [(2, 1, 4, 25, 3), (2, 1, 4, 17, 2), (2, 4, 17, 3)])
 def test_input_of_another_skeleton_is_refused(shape):
-    net = DynamicGCN(dict(layout='coco', mode='random'), base_channels=16, num_stages=1, gcn_ratio=.125)
+    net = DynamicGCN(dict(layout='coco', mode='random'), base_channels=16, num_stages=1, gcn_ratio=0.125)
     with pytest.raises(ACLNetError, match='17, 3'):
         net(torch.randn(shape))

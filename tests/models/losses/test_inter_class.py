@@ -20,14 +20,17 @@ def batches(seed, steps, classes, channels, sizes, skill=1.5):
         yield torch.randn(n, channels, generator=generator, dtype=torch.float64), logits, label
 
 
-@pytest.mark.parametrize('seed,classes,sizes,kwargs', [
-    (0, 25, [16], {}),
-    (1, 7, [5, 1, 12], {}),  # fewer classes than neighbours, a batch of one
-    (2, 40, [3, 64, 1], dict(num_neighbors=5, min_overlap=1, momentum=0.5)),
-    (3, 30, [8], dict(temperatures=((10, .1), (20, .125), (25, .25), (30, .5), (None, 1.)))),
-    (4, 1, [4], {}),
-    (5, 12, [9], dict(temperatures=((None, .07),), min_overlap=0)),
-])
+@pytest.mark.parametrize(
+    'seed,classes,sizes,kwargs',
+    [
+        (0, 25, [16], {}),
+        (1, 7, [5, 1, 12], {}),  # fewer classes than neighbours, a batch of one
+        (2, 40, [3, 64, 1], dict(num_neighbors=5, min_overlap=1, momentum=0.5)),
+        (3, 30, [8], dict(temperatures=((10, 0.1), (20, 0.125), (25, 0.25), (30, 0.5), (None, 1.0)))),
+        (4, 1, [4], {}),
+        (5, 12, [9], dict(temperatures=((None, 0.07),), min_overlap=0)),
+    ],
+)
 def test_equals_the_loops_with_gradients(seed, classes, sizes, kwargs):
     torch.manual_seed(seed)
     loss = InterClassAffinityLoss(classes, 9, embed_channels=6, start_epoch=3, **kwargs).double().train()
@@ -128,9 +131,19 @@ def test_zero_features_give_finite_gradients():
     assert torch.isfinite(value) and torch.isfinite(x.grad).all()
 
 
-@pytest.mark.parametrize('kwargs', [
-    dict(temperatures=((10, .1),)), dict(temperatures=((20, .1), (10, .5), (None, 1.))), dict(temperatures=()),
-    dict(temperatures=((None, 0.),)), dict(temperatures=3), dict(num_classes=0), dict(momentum=2), dict(num_neighbors=0)])
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        dict(temperatures=((10, 0.1),)),
+        dict(temperatures=((20, 0.1), (10, 0.5), (None, 1.0))),
+        dict(temperatures=()),
+        dict(temperatures=((None, 0.0),)),
+        dict(temperatures=3),
+        dict(num_classes=0),
+        dict(momentum=2),
+        dict(num_neighbors=0),
+    ],
+)
 def test_wrong_numbers_are_named(kwargs):
     with pytest.raises(ACLNetError, match='got'):
         InterClassAffinityLoss(**{'num_classes': 5, 'in_channels': 4, **kwargs})

@@ -10,14 +10,17 @@ from aclnet.models.losses import IntraClassMarginLoss
 from tests.oracles import losses as oracle
 
 
-@pytest.mark.parametrize('seed,size,sizes,classes,kwargs', [
-    (0, 16, [8], 4, {}),
-    (1, 10, [4, 3, 1], 3, {}),  # batches that don't divide the memory, a batch of one
-    (2, 6, [15, 2, 6, 7], 3, {}),  # batches larger than the memory
-    (3, 5, [5], 1, dict(margin=0.)),  # no negatives at all
-    (4, 9, [4], 40, dict(temperature=.5, margin=.3)),  # hardly a positive
-    (5, 1, [2, 1], 2, {}),
-])
+@pytest.mark.parametrize(
+    'seed,size,sizes,classes,kwargs',
+    [
+        (0, 16, [8], 4, {}),
+        (1, 10, [4, 3, 1], 3, {}),  # batches that don't divide the memory, a batch of one
+        (2, 6, [15, 2, 6, 7], 3, {}),  # batches larger than the memory
+        (3, 5, [5], 1, dict(margin=0.0)),  # no negatives at all
+        (4, 9, [4], 40, dict(temperature=0.5, margin=0.3)),  # hardly a positive
+        (5, 1, [2, 1], 2, {}),
+    ],
+)
 def test_equals_the_loops_with_gradients(seed, size, sizes, classes, kwargs):
     torch.manual_seed(seed)
     loss = IntraClassMarginLoss(7, size, embed_channels=5, **kwargs).double().train()
@@ -38,7 +41,9 @@ def test_equals_the_loops_with_gradients(seed, size, sizes, classes, kwargs):
                 torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-10)
         filled = loss.memory_label >= 0
         oldest = (loss.memory_count.item() % size) if pushed >= size else 0
-        torch.testing.assert_close(loss.memory[filled].roll(-oldest, 0), torch.stack([row for row, _ in literal.entries]))
+        torch.testing.assert_close(
+            loss.memory[filled].roll(-oldest, 0), torch.stack([row for row, _ in literal.entries])
+        )
         assert loss.memory_label[filled].roll(-oldest).tolist() == [y for _, y in literal.entries]
     assert loss.memory_count == pushed
 
