@@ -11,7 +11,8 @@ CONFIG = """
 layout = 'kinect20'
 model = dict(
     type='SkeletonRecognizer',
-    backbone=dict(type='DynamicGCN', base_channels=16, num_stages=3, inflate_stages=[2], down_stages=[2], gcn_ratio=.125,
+    backbone=dict(type='DynamicGCN', base_channels=16, num_stages=3, inflate_stages=[2], down_stages=[2],
+                  gcn_ratio=.125,
                   graph_cfg=dict(layout=layout, mode='random', num_filter=8, init_off=.04, init_std=.02)),
     cls_head=dict(type='AffinityHead', num_classes={classes}, in_channels=32,
                   inter_loss=dict(start_epoch=1, num_neighbors=2, min_overlap=1),

@@ -27,12 +27,24 @@ def _to_partner(keypoint: np.ndarray, partner: np.ndarray, mean_score: bool) -> 
     return out
 
 
-def _motion(data: np.ndarray, mean_score: bool) -> np.ndarray:
+def _has_score(keypoint: np.ndarray, layout: Layout) -> bool:
+    return layout.scored and keypoint.shape[-1] == 3
+
+
+def _bones(keypoint: np.ndarray, layout: Layout) -> np.ndarray:
+    return _to_partner(keypoint, layout.bone_partner, _has_score(keypoint, layout))
+
+
+def _kbones(keypoint: np.ndarray, layout: Layout) -> np.ndarray:
+    return _to_partner(keypoint, layout.kbone_partner, _has_score(keypoint, layout) and not layout.subtracts_scores)
+
+
+def _motion(data: np.ndarray, layout: Layout) -> np.ndarray:
     """Next frame minus this one, (M, T, V, C) float32; the last frame is 0."""
     data = data.astype(np.float32, copy=False)
     out = np.zeros_like(data)
     np.subtract(data[:, 1:], data[:, :-1], out=out[:, :-1])
-    if mean_score:
+    if _has_score(data, layout) and not layout.subtracts_scores:
         out[:, :-1, :, 2] = (data[:, 1:, :, 2] + data[:, :-1, :, 2]) / 2
     return out
 
@@ -49,6 +61,8 @@ class JointToBone:
     is averaged. Raises ``ACLNetError`` where V is not the layout's joint count. Source: PYSKL's.
     """
 
+    feature = staticmethod(_bones)
+
     def __init__(self, dataset: str = 'nturgb+d', target: str = 'keypoint') -> None:
         self.layout = skeletons.get(dataset)
         self.target = target
@@ -56,13 +70,12 @@ class JointToBone:
     def __call__(self, sample: dict) -> dict:
         keypoint = keypoint_of(sample, self, channels=(2, 3))
         check_layout(sample, keypoint, self.layout, self)
-        mean_score = self.layout.scored and keypoint.shape[-1] == 3
-        sample[self.target] = _to_partner(keypoint, self.layout.bone_partner, mean_score)
+        sample[self.target] = self.feature(keypoint, self.layout)
         return sample
 
 
 @TRANSFORMS.register_module()
-class JointToKB:
+class JointToKB(JointToBone):
     """K-bones: each joint minus its grandparent, or minus itself where its parent is the root.
 
     Args:
@@ -74,21 +87,7 @@ class JointToKB:
     where V is not the layout's joint count. Source: ACLNet's release.
     """
 
-    def __init__(self, dataset: str = 'nturgb+d', target: str = 'keypoint') -> None:
-        self.layout = skeletons.get(dataset)
-        self.target = target
-
-    def __call__(self, sample: dict) -> dict:
-        keypoint = keypoint_of(sample, self, channels=(2, 3))
-        check_layout(sample, keypoint, self.layout, self)
-        mean_score = _averages_scores(self.layout) and keypoint.shape[-1] == 3
-        sample[self.target] = _to_partner(keypoint, self.layout.kbone_partner, mean_score)
-        return sample
-
-
-def _averages_scores(layout: Layout) -> bool:
-    """Whether k-bones and motion average the scores of two joints."""
-    return layout.scored and not layout.subtracts_scores
+    feature = staticmethod(_kbones)
 
 
 @TRANSFORMS.register_module()
@@ -113,7 +112,7 @@ class ToMotion:
         require(sample, self.source, self)
         data = keypoint_of({**sample, 'keypoint': sample[self.source]}, self, channels=(2, 3))
         check_layout(sample, data, self.layout, self)
-        sample[self.target] = _motion(data, _averages_scores(self.layout) and data.shape[-1] == 3)
+        sample[self.target] = _motion(data, self.layout)
         return sample
 
 
@@ -215,10 +214,8 @@ class GenSkeFeat:
         return sample
 
     def _stream(self, keypoint: np.ndarray, feat: str) -> np.ndarray:
-        has_score = self.layout.scored and keypoint.shape[-1] == 3
-        mean_score = has_score and not self.layout.subtracts_scores
         if feat[0] == 'b':
-            keypoint = _to_partner(keypoint, self.layout.bone_partner, has_score)
+            keypoint = _bones(keypoint, self.layout)
         elif feat[0] == 'k':
-            keypoint = _to_partner(keypoint, self.layout.kbone_partner, mean_score)
-        return _motion(keypoint, mean_score) if feat.endswith('m') else keypoint
+            keypoint = _kbones(keypoint, self.layout)
+        return _motion(keypoint, self.layout) if feat.endswith('m') else keypoint
