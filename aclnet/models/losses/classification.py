@@ -27,7 +27,8 @@ class CrossEntropyLoss(_ClassificationLoss):
 
     Args:
         loss_weight: factor of the result.
-        class_weight: (classes,) weights; the mean over the batch is weighted by them.
+        class_weight: (classes,) weights; the mean over the batch is weighted by them (over each rank's own batch, where
+            there are several).
 
     ``forward(cls_score, label, label_smoothing=0.)``: (n, classes) logits against (n,) class indices or (n, classes)
     probabilities, → scalar.
