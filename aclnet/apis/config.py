@@ -33,6 +33,13 @@ _DEFAULTS = dict(
 _REQUIRED = ('model', 'data')
 KNOWN_KEYS = (*_DEFAULTS, *_REQUIRED, 'optimizer', 'lr_config', 'total_epochs', 'work_dir', 'seed', 'amp')
 _SUBSETS = ('train', 'val', 'test')
+# keys that mmcv would swallow silently, or choke on after the first epoch
+_KEYS_OF = dict(
+    evaluation=('interval', 'start', 'save_best', 'rule', 'by_epoch', 'greater_keys', 'less_keys', 'out_dir',
+                'file_client_args', 'metrics', 'topk', 'metric_options'),
+    checkpoint_config=('type', 'interval', 'by_epoch', 'save_optimizer', 'out_dir', 'max_keep_ckpts', 'save_last',
+                       'sync_buffer', 'file_client_args', 'create_symlink', 'filename_tmpl', 'meta'),
+)  # fmt: skip
 
 
 def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
@@ -85,6 +92,10 @@ def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
         ),
         f"'data' of config {path}",
     )
+    for name, known in _KEYS_OF.items():
+        for key in cfg[name] or ():
+            if key not in known:
+                raise ACLNetError(f"{name} of config {path} has no key '{key}'{nearest(key, known)}")
     cfg.setdefault('work_dir', os.path.join('./work_dirs', os.path.splitext(os.path.basename(path))[0]))
     return cfg
 

@@ -150,7 +150,7 @@ def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:
 def _register_hooks(runner: EpochRunner, cfg: Config, amp: str | None) -> None:
     optimizer_config = copy.deepcopy(cfg.optimizer_config)
     if amp == 'fp16':
-        optimizer_config = AmpOptimizerHook(**{k: v for k, v in optimizer_config.items() if k != 'type'})
+        optimizer_config = AmpOptimizerHook(**{k: v for k, v in (optimizer_config or {}).items() if k != 'type'})
     try:
         runner.register_training_hooks(
             copy.deepcopy(required(cfg, 'lr_config')),
