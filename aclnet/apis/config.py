@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import os
 import sys
@@ -12,7 +13,7 @@ from mmcv import Config
 
 from aclnet.errors import ACLNetError, nearest
 
-__all__ = ['load_config', 'required']
+__all__ = ['complete', 'load_config', 'required']
 
 _DEFAULTS = dict(
     load_from=None,
@@ -33,6 +34,8 @@ _DEFAULTS = dict(
 _REQUIRED = ('model', 'data')
 KNOWN_KEYS = (*_DEFAULTS, *_REQUIRED, 'optimizer', 'lr_config', 'total_epochs', 'work_dir', 'seed', 'amp')
 _SUBSETS = ('train', 'val', 'test')
+_DATA_KEYS = (*_SUBSETS, *(f'{name}_dataloader' for name in _SUBSETS), 'videos_per_gpu', 'workers_per_gpu',
+              'persistent_workers')  # fmt: skip
 # keys that mmcv would swallow silently, or choke on after the first epoch
 _KEYS_OF = dict(
     evaluation=('interval', 'start', 'save_best', 'rule', 'by_epoch', 'greater_keys', 'less_keys', 'out_dir',
@@ -75,23 +78,23 @@ def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
             cfg.merge_from_dict(options)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             raise ACLNetError(f'--cfg-options {options} does not fit config {path}: {error}') from None
+    return complete(cfg)
+
+
+def complete(cfg: Config) -> Config:
+    """Check a config that mmcv has read, and fill in, in place, what it leaves out.
+
+    Raises:
+        ACLNetError: a missing or misspelt key.
+    """
+    path = cfg.filename or 'given'
     for key in _REQUIRED:
         required(cfg, key)
     for key, value in _DEFAULTS.items():
-        cfg.setdefault(key, value)
+        cfg.setdefault(key, copy.deepcopy(value))
     if not isinstance(cfg.data, dict):
         raise ACLNetError(f"config {path}: 'data' must be a dict, got {cfg.data!r}")
-    _check_spelling(
-        list(cfg.data),
-        (
-            *_SUBSETS,
-            *(f'{name}_dataloader' for name in _SUBSETS),
-            'videos_per_gpu',
-            'workers_per_gpu',
-            'persistent_workers',
-        ),
-        f"'data' of config {path}",
-    )
+    _check_spelling(list(cfg.data), _DATA_KEYS, f"'data' of config {path}")
     for name, known in _KEYS_OF.items():
         for key in cfg[name] or ():
             if key not in known:

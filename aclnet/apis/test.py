@@ -10,6 +10,7 @@ import torch
 from mmcv import Config
 
 from aclnet import distributed
+from aclnet.apis.config import complete
 from aclnet.apis.data import build_loader, build_subset
 from aclnet.apis.inference import optimize_for_inference
 from aclnet.engine import BatchProcessor, collect_scores, load_checkpoint, load_weights
@@ -37,7 +38,7 @@ def evaluate_checkpoint(
     """Score the test set of a config with all ranks.
 
     Args:
-        cfg: from ``load_config``.
+        cfg: from ``load_config`` or mmcv's ``Config.fromfile``.
         checkpoint: file or address of the weights.
         out: score file to write (.pkl, .json, .yaml), with its side file of identifiers and labels; None writes none.
         metrics: what to measure; None takes the config's ``evaluation.metrics``.
@@ -51,6 +52,7 @@ def evaluate_checkpoint(
     Raises:
         ACLNetError: data or checkpoint cannot be read or don't fit.
     """
+    cfg = complete(cfg)
     device = distributed.local_device()
     torch.backends.cudnn.benchmark = bool(cfg.cudnn_benchmark)
     dataset = build_subset(cfg, 'test')

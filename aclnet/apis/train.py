@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import Dataset
 
 from aclnet import distributed
-from aclnet.apis.config import required
+from aclnet.apis.config import complete, required
 from aclnet.apis.data import build_loader, build_subset
 from aclnet.apis.log import get_logger
 from aclnet.apis.test import evaluate_checkpoint, metric_options
@@ -68,8 +68,9 @@ def train_model(
     Args:
         model: from ``build_model``.
         dataset: the training set, or one data set for each entry of the workflow.
-        cfg: from ``load_config``; reads data, optimizer, optimizer_config, lr_config, total_epochs, checkpoint_config,
-            evaluation, log_config, work_dir, seed, load_from, resume_from, workflow, custom_hooks, ...
+        cfg: from ``load_config`` or mmcv's ``Config.fromfile``; reads data, optimizer, optimizer_config, lr_config,
+            total_epochs, checkpoint_config, evaluation, log_config, work_dir, seed, load_from, resume_from, workflow,
+            custom_hooks, ...
         validate: score ``data.val`` every ``evaluation.interval`` epochs and keep the best checkpoint.
         test: dict(test_last=False, test_best=False): score ``data.test`` with the last and the best checkpoint.
         timestamp: names the log files.
@@ -83,6 +84,7 @@ def train_model(
     Raises:
         ACLNetError: something in config, data or checkpoints is wrong.
     """
+    cfg = complete(cfg)
     device = distributed.local_device()
     logger = get_logger()
     torch.backends.cudnn.benchmark = bool(cfg.cudnn_benchmark) and not torch.are_deterministic_algorithms_enabled()
@@ -94,7 +96,6 @@ def train_model(
     ]
     if len(loaders) != len(workflow):
         raise ACLNetError(f'workflow {workflow} needs {len(workflow)} data sets, got {len(datasets)}')
-    _check_length(loaders[0], cfg)
     model = model.to(device)
     if compile:
         model.compile()
@@ -116,14 +117,6 @@ def train_model(
     distributed.broadcast_buffers(unwrapped(runner.model))  # one start for all ranks, drawn prototypes included
     runner.run(loaders, workflow)
     return _final_tests(runner, cfg, test or {}, logger, compile, amp)
-
-
-def _check_length(loader, cfg: Config) -> None:
-    if not len(loader):
-        raise ACLNetError(
-            f'the training set has {len(loader.dataset)} samples, fewer than one batch of '
-            f'{cfg.data.get("videos_per_gpu", 16)} while drop_last is on; lower data.videos_per_gpu'
-        )
 
 
 def _parallel(model: nn.Module, cfg: Config, device: torch.device) -> nn.Module:

@@ -9,9 +9,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from mmcv import Config
 
 from aclnet.apis import load_config, train_model
 from aclnet.apis.data import build_subset
+from aclnet.datasets import build_dataset
 from aclnet.errors import ACLNetError
 from aclnet.models import build_model
 from tests.made import annotations, write_annotations, write_config
@@ -253,6 +255,13 @@ def test_samples_of_one_frame_and_of_zeros_train(tmp_path):
     tool('train', write_config(tmp_path, ann_file=ann), '--seed', 0, '--validate')
     state = checkpoint(tmp_path / 'work' / 'latest.pth')['state_dict']
     assert all(torch.isfinite(value).all() for value in state.values() if value.is_floating_point())
+
+
+def test_train_model_takes_a_config_as_mmcv_reads_it(tmp_path):
+    cfg = Config.fromfile(write_config(tmp_path))
+    model = build_model(cfg.model)
+    results = train_model(model, [build_dataset(cfg.data.train)], cfg, validate=True, test=dict(test_best=True))
+    assert 0 <= results['best']['top1_acc'] <= 1
 
 
 def test_a_drawn_seed_is_kept(tmp_path):
