@@ -104,6 +104,29 @@ def test_without_sync_each_rank_keeps_its_own_memory(job):
     assert torch.equal(one['state'][weight], two['state'][weight])
 
 
+def test_ranks_leave_an_epoch_with_one_set_of_statistics(tmp_path):
+    script = f"""
+import os, sys, torch
+from types import SimpleNamespace
+from aclnet import distributed
+from aclnet.engine import EpochHook
+rank = int(sys.argv[1])
+os.environ.update(RANK=str(rank), WORLD_SIZE='2', LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1')
+os.environ['MASTER_PORT'] = '{free_port()}'
+distributed.init('pytorch')
+norm = torch.nn.BatchNorm1d(3)
+norm.running_mean.fill_(rank + 5)
+EpochHook().after_train_epoch(SimpleNamespace(model=torch.nn.Sequential(norm)))
+print(norm.running_mean.tolist())
+distributed.close()
+"""
+    ranks = [
+        subprocess.Popen([sys.executable, '-c', script, str(rank)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    assert [rank.communicate(timeout=120)[0].strip() for rank in ranks] == ['[5.0, 5.0, 5.0]'] * 2
+
+
 def test_one_process_needs_no_group():
     x = torch.randn(3, 2, requires_grad=True)
     assert distributed.get_dist_info() == (0, 1)

@@ -18,13 +18,15 @@ find_python() {
 make_env() {
     venv=${ACLNET_VENV:-.venv}
     if [ ! -e "$venv/.ready" ]; then
-        local interpreter
-        interpreter=$(find_python)
-        echo "making $venv with $("$interpreter" --version) (minutes, mostly downloads)"
-        "$interpreter" -m venv --clear "$venv" || {
-            echo "error: $interpreter cannot make virtual environments; Debian: apt install python3-venv" >&2
-            return 1
-        }
+        if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then  # one that the user made is used as it is
+            local interpreter
+            interpreter=$(find_python)
+            echo "making $venv with $("$interpreter" --version) (minutes, mostly downloads)"
+            "$interpreter" -m venv "$venv" || {
+                echo "error: $interpreter cannot make virtual environments; Debian: apt install python3-venv" >&2
+                return 1
+            }
+        fi
         "$venv/bin/python" -m pip install --quiet --upgrade pip
         # mmcv-full builds with the older setuptools that constraints.txt names
         PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \

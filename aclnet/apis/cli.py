@@ -34,7 +34,10 @@ def parse_options(words: list[str]) -> dict[str, Any]:
         key, sign, value = word.partition('=')
         if not sign or not key:
             raise ACLNetError(f"--cfg-options takes KEY=VALUE pairs such as optimizer.lr=0.1, got '{word}'")
-        options[key] = DictAction._parse_iterable(value)
+        try:
+            options[key] = DictAction._parse_iterable(value)
+        except AssertionError:
+            raise ACLNetError(f"--cfg-options: the brackets of '{word}' don't match") from None
     return options
 
 
@@ -110,7 +113,7 @@ def test(args: argparse.Namespace) -> dict[str, float]:
         raise ACLNetError(f'--out takes a name that ends in .pkl, .json or .yaml, got {out}')
     distributed.init(args.launcher, **{k: v for k, v in cfg.dist_params.items() if k == 'backend'})
     try:
-        values = evaluate_checkpoint(cfg, checkpoint, out, args.eval, args.compile, args.amp)
+        values = evaluate_checkpoint(cfg, checkpoint, out, args.eval, args.compile, args.amp or cfg.get('amp'))
         if distributed.get_dist_info()[0] == 0:
             print(f'{out}: scores of data.test by {checkpoint}')
             for name, value in values.items():
@@ -122,10 +125,11 @@ def test(args: argparse.Namespace) -> dict[str, float]:
 
 def _seed(args: argparse.Namespace, cfg: Config) -> int:
     """The seed that was asked for, or the one of the training that is resumed, or a drawn one."""
-    if args.seed is not None:
-        return args.seed
-    if cfg.get('seed') is not None:
-        return cfg.seed
+    asked = args.seed if args.seed is not None else cfg.get('seed')
+    if asked is not None:
+        if not isinstance(asked, int) or not 0 <= asked < 2**63:
+            raise ACLNetError(f'the seed must be a whole number from 0 to 2**63 - 1, got {asked!r}')
+        return asked
     latest = cfg.resume_from or os.path.join(cfg.work_dir, 'latest.pth')
     if (cfg.resume_from or cfg.auto_resume) and os.path.exists(latest) and distributed.get_dist_info()[0] == 0:
         seed = load_checkpoint(latest)['meta'].get('seed')

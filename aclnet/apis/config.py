@@ -38,10 +38,11 @@ _DATA_KEYS = (*_SUBSETS, *(f'{name}_dataloader' for name in _SUBSETS), 'videos_p
               'persistent_workers')  # fmt: skip
 # keys that mmcv would swallow silently, or choke on after the first epoch
 _KEYS_OF = dict(
-    evaluation=('interval', 'start', 'save_best', 'rule', 'by_epoch', 'greater_keys', 'less_keys', 'out_dir',
-                'file_client_args', 'metrics', 'topk', 'metric_options'),
-    checkpoint_config=('type', 'interval', 'by_epoch', 'save_optimizer', 'out_dir', 'max_keep_ckpts', 'save_last',
-                       'sync_buffer', 'file_client_args', 'create_symlink', 'filename_tmpl', 'meta'),
+    evaluation=('interval', 'start', 'save_best', 'rule', 'by_epoch', 'greater_keys', 'less_keys', 'metrics', 'topk',
+                'metric_options'),
+    checkpoint_config=('type', 'interval', 'by_epoch', 'save_optimizer', 'max_keep_ckpts', 'save_last', 'sync_buffer',
+                       'filename_tmpl', 'meta'),
+    log_config=('interval', 'hooks'),
 )  # fmt: skip
 
 
@@ -91,16 +92,35 @@ def complete(cfg: Config) -> Config:
     for key in _REQUIRED:
         required(cfg, key)
     for key, value in _DEFAULTS.items():
-        cfg.setdefault(key, copy.deepcopy(value))
+        if cfg.get(key) is None:
+            cfg[key] = copy.deepcopy(value)
     if not isinstance(cfg.data, dict):
         raise ACLNetError(f"config {path}: 'data' must be a dict, got {cfg.data!r}")
-    _check_spelling(list(cfg.data), _DATA_KEYS, f"'data' of config {path}")
+    _check_spelling(list(cfg.data), _DATA_KEYS, f"'data' of config {path}", strict=True)
     for name, known in _KEYS_OF.items():
         for key in cfg[name] or ():
             if key not in known:
                 raise ACLNetError(f"{name} of config {path} has no key '{key}'{nearest(key, known)}")
-    cfg.setdefault('work_dir', os.path.join('./work_dirs', os.path.splitext(os.path.basename(path))[0]))
+    if cfg.get('work_dir') is None:
+        cfg.work_dir = os.path.join('./work_dirs', os.path.splitext(os.path.basename(path))[0])
+    _check_schedule(cfg, path)
     return cfg
+
+
+def _check_schedule(cfg: Config, path: str) -> None:
+    epochs = cfg.get('total_epochs', 0)
+    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
+        raise ACLNetError(f'total_epochs of config {path} must be a whole number from 0 up, got {epochs!r}')
+    try:
+        good = [(mode, epochs + 0) for mode, epochs in cfg.workflow]
+        good = all(mode in ('train', 'val') and epochs > 0 for mode, epochs in good) and 'train' in dict(good)
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        raise ACLNetError(
+            f"workflow of config {path} must be a list such as [('train', 1), ('val', 1)] with a 'train' in it, "
+            f'got {cfg.workflow!r}'
+        )
 
 
 def _forget(error: Exception) -> None:
@@ -119,8 +139,13 @@ def required(cfg: Config, key: str) -> Any:
     return cfg[key]
 
 
-def _check_spelling(keys: list[str], known: tuple[str, ...] | list[str], where: str) -> None:
-    """Any name may stand in a config, but one that is nearly a key that is read is a typo."""
+def _check_spelling(keys: list[str], known: tuple[str, ...] | list[str], where: str, strict: bool = False) -> None:
+    """Any name may stand in a config, but one that is nearly a key that is read, and stands in its place, is a typo.
+
+    ``strict``: also where the key that is read stands beside it.
+    """
     for key in keys:
-        if key not in known and difflib.get_close_matches(key, known, n=1, cutoff=0.85):
-            raise ACLNetError(f"{where} has the key '{key}'{nearest(key, known)}")
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1, cutoff=0.85)
+            if close and (strict or close[0] not in keys):
+                raise ACLNetError(f"{where} has the key '{key}'; did you mean '{close[0]}'?")

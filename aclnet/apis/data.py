@@ -18,7 +18,13 @@ def build_subset(cfg: Config, name: str) -> Dataset:
     dataset = build_dataset(cfg.data[name], dict(test_mode=name != 'train'))
     if not len(dataset):
         raise ACLNetError(f'data.{name} of config {cfg.filename} holds no sample')
-    labels, classes = dataset.labels, cfg.model.cls_head.num_classes
+    labels, head = dataset.labels, cfg.model.cls_head
+    if (labels.ndim == 2) != bool(head.get('multi_class', False)):
+        raise ACLNetError(
+            f'data.{name} of config {cfg.filename} has {"several labels" if labels.ndim == 2 else "one label"} per '
+            'sample: multi_class must be the same in data and in model.cls_head'
+        )
+    classes = head.num_classes
     top = labels.shape[1] - 1 if labels.ndim == 2 else labels.max()
     if top >= classes:
         raise ACLNetError(
@@ -28,13 +34,20 @@ def build_subset(cfg: Config, name: str) -> Dataset:
     return dataset
 
 
-def build_loader(cfg: Config, name: str, dataset: Dataset, seed: int, shuffle: bool = False) -> DataLoader:
-    """This rank's loader, from ``data``'s general keys and its ``{name}_dataloader``."""
+def build_loader(
+    cfg: Config, name: str, dataset: Dataset, seed: int, shuffle: bool = False, equal_steps: bool = False
+) -> DataLoader:
+    """This rank's loader, from ``data``'s general keys and its ``{name}_dataloader``.
+
+    ``equal_steps`` gives all ranks the same number of batches, which losses need and scoring doesn't.
+    """
     data = cfg.data
     options = dict(
         videos_per_gpu=data.get('videos_per_gpu', 16),
         workers_per_gpu=data.get('workers_per_gpu', 0),
         persistent_workers=data.get('persistent_workers', True),
+        shuffle=shuffle,
+        seed=seed,
     )
-    options.update(data.get(f'{name}_dataloader', {}))
-    return build_dataloader(dataset, shuffle=shuffle, seed=seed, **options)
+    options.update(data.get(f'{name}_dataloader') or {})
+    return build_dataloader(dataset, equal_steps=equal_steps, **options)

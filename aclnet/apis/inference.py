@@ -15,6 +15,7 @@ from aclnet.apis.config import load_config
 from aclnet.datasets.transforms import Compose
 from aclnet.engine import load_checkpoint, load_weights
 from aclnet.errors import ACLNetError
+from aclnet.evaluation import average_clips
 from aclnet.models import build_model
 
 __all__ = ['inference_recognizer', 'init_recognizer', 'optimize_for_inference']
@@ -78,7 +79,18 @@ def inference_recognizer(model: nn.Module, sample: dict[str, Any], topk: int = 5
     sample = {'label': 0, 'test_mode': True, 'frame_dir': 'sample', **sample}
     if 'total_frames' not in sample and getattr(sample.get('keypoint'), 'ndim', 0) == 4:
         sample['total_frames'] = sample['keypoint'].shape[1]
-    clips = Compose(model.cfg.data.test.pipeline)(sample)['keypoint']
+    clips = Compose(_test_pipeline(model.cfg))(sample)['keypoint']
     device = next(model.parameters()).device
     scores = model(keypoint=torch.as_tensor(clips)[None].to(device), return_loss=False)[0]
+    scores = average_clips([scores])[0]
     return [(int(i), float(scores[i])) for i in np.argsort(-scores, kind='stable')[:topk]]
+
+
+def _test_pipeline(cfg: Config) -> list[dict]:
+    """The pipeline of ``data.test``, whatever wraps its data set."""
+    dataset = cfg.data.get('test')
+    while isinstance(dataset, (dict, list, tuple)) and dataset:
+        if isinstance(dataset, dict) and 'pipeline' in dataset:
+            return dataset['pipeline']
+        dataset = dataset[0] if not isinstance(dataset, dict) else dataset.get('dataset', dataset.get('datasets'))
+    raise ACLNetError(f'config {cfg.filename} has no data.test with a pipeline, which says how to prepare a sample')

@@ -14,16 +14,21 @@ from aclnet.apis.config import complete
 from aclnet.apis.data import build_loader, build_subset
 from aclnet.apis.inference import optimize_for_inference
 from aclnet.engine import BatchProcessor, collect_scores, load_checkpoint, load_weights
-from aclnet.evaluation import evaluate, save_scores
+from aclnet.evaluation import average_clips, evaluate, save_scores
 from aclnet.models import build_model
 
-__all__ = ['evaluate_checkpoint', 'metric_options']
+__all__ = ['evaluate_checkpoint', 'metric_options', 'set_benchmark']
 
 
 def metric_options(cfg: Config) -> dict:
     """The part of ``evaluation`` that says what to measure: metrics, topk and their options."""
     keys = ('metrics', 'topk', 'metric_options')
     return {key: cfg.evaluation[key] for key in keys if cfg.evaluation.get(key) is not None}
+
+
+def set_benchmark(cfg: Config) -> None:
+    """Let cuDNN try algorithms out where the config says so, but not in a deterministic run."""
+    torch.backends.cudnn.benchmark = bool(cfg.cudnn_benchmark) and not torch.are_deterministic_algorithms_enabled()
 
 
 def evaluate_checkpoint(
@@ -54,31 +59,25 @@ def evaluate_checkpoint(
     """
     cfg = complete(cfg)
     device = distributed.local_device()
-    torch.backends.cudnn.benchmark = bool(cfg.cudnn_benchmark)
-    dataset = build_subset(cfg, 'test')
+    set_benchmark(cfg)
     model = build_model(cfg.model)
     load_weights(model, load_checkpoint(checkpoint), checkpoint)
+    dataset = build_subset(cfg, 'test')
+    options = {**metric_options(cfg), **({'metrics': list(metrics)} if metrics else {})}
+    classes = model.cls_head.num_classes
+    evaluate(np.zeros((len(dataset), classes)), dataset.labels, **options)  # a wrong metric fails before the work
     model = optimize_for_inference(model).to(device)
     if compile:
         model.compile()
     loader = build_loader(cfg, 'test', dataset, seed=cfg.get('seed') or 0)
     scores = collect_scores(model, loader, BatchProcessor(device, amp), title=title)
-    if cfg.model.get('test_cfg', {}).get('average_clips', 'prob') is None:
-        averaged = np.stack(scores).mean(1)  # metrics of clips that are kept apart: of their mean
-    else:
-        averaged = np.stack(scores)
-    options = metric_options(cfg)
-    values = evaluate(averaged, dataset.labels, **{**options, **({'metrics': list(metrics)} if metrics else {})})
     if out is not None and distributed.get_dist_info()[0] == 0:
-        save_scores(
-            out,
-            scores,
-            dict(
-                identifiers=list(dataset.identifiers),
-                labels=np.asarray(dataset.labels).tolist(),
-                config=os.fspath(cfg.filename),
-                checkpoint=checkpoint,
-            ),
+        about = dict(
+            identifiers=list(dataset.identifiers),
+            labels=np.asarray(dataset.labels).tolist(),
+            config=cfg.filename and os.fspath(cfg.filename),
+            checkpoint=checkpoint,
         )
+        save_scores(out, scores, about)
     distributed.barrier()
-    return dict(values)
+    return dict(evaluate(average_clips(scores), dataset.labels, **options))

@@ -21,7 +21,7 @@ from aclnet import distributed
 from aclnet.apis.config import complete, required
 from aclnet.apis.data import build_loader, build_subset
 from aclnet.apis.log import get_logger
-from aclnet.apis.test import evaluate_checkpoint, metric_options
+from aclnet.apis.test import evaluate_checkpoint, metric_options, set_benchmark
 from aclnet.engine import (
     AmpOptimizerHook,
     BatchProcessor,
@@ -87,15 +87,16 @@ def train_model(
     cfg = complete(cfg)
     device = distributed.local_device()
     logger = get_logger()
-    torch.backends.cudnn.benchmark = bool(cfg.cudnn_benchmark) and not torch.are_deterministic_algorithms_enabled()
+    set_benchmark(cfg)
     seed = cfg.get('seed') or 0
     datasets = dataset if isinstance(dataset, (list, tuple)) else [dataset]
     workflow = [tuple(step) for step in cfg.workflow]
-    loaders = [
-        build_loader(cfg, mode, data, seed, shuffle=mode == 'train') for data, (mode, _) in zip(datasets, workflow)
-    ]
-    if len(loaders) != len(workflow):
+    if len(datasets) != len(workflow):
         raise ACLNetError(f'workflow {workflow} needs {len(workflow)} data sets, got {len(datasets)}')
+    loaders = [
+        build_loader(cfg, mode, data, seed, shuffle=mode == 'train', equal_steps=True)
+        for data, (mode, _) in zip(datasets, workflow)
+    ]
     model = model.to(device)
     if compile:
         model.compile()
@@ -142,9 +143,9 @@ def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:
 
 def _register_hooks(runner: EpochRunner, cfg: Config, amp: str | None) -> None:
     optimizer_config = copy.deepcopy(cfg.optimizer_config)
-    if amp == 'fp16':
-        optimizer_config = AmpOptimizerHook(**{k: v for k, v in (optimizer_config or {}).items() if k != 'type'})
     try:
+        if amp == 'fp16':
+            optimizer_config = AmpOptimizerHook(**{k: v for k, v in optimizer_config.items() if k != 'type'})
         runner.register_training_hooks(
             copy.deepcopy(required(cfg, 'lr_config')),
             optimizer_config,
@@ -167,7 +168,8 @@ def _evaluation_hook(cfg: Config, seed: int, processor: BatchProcessor) -> Evalu
     options = metric_options(cfg)
     schedule = {key: value for key, value in cfg.evaluation.items() if key not in options}
     try:
-        return EvaluationHook(loader, partial(evaluate, labels=dataset.labels, **options), processor, **schedule)
+        metric = partial(evaluate, labels=dataset.labels, **options)
+        return EvaluationHook(loader, metric, processor, cfg.model.cls_head.num_classes, **schedule)
     except (TypeError, ValueError, KeyError, AssertionError) as error:
         raise ACLNetError(f'evaluation {dict(cfg.evaluation)} of the config is wrong: {error}') from None
 
@@ -208,7 +210,8 @@ def _final_tests(
         if best is None:
             logger.warning('--test-best: no validation was run, so there is no best checkpoint (add --validate)')
         else:
-            found['best'] = os.path.join(cfg.work_dir, os.path.basename(best))
+            moved = os.path.join(cfg.work_dir, os.path.basename(best))  # with its work_dir, since it was written
+            found['best'] = best if os.path.exists(best) else moved
     results = {}
     for name, checkpoint in found.items():
         out = os.path.join(cfg.work_dir, f'{name}_pred.pkl')

@@ -72,6 +72,7 @@ def build_dataloader(
     drop_last: bool = False,
     pin_memory: bool | None = None,
     persistent_workers: bool = False,
+    equal_steps: bool = False,
     num_replicas: int | None = None,
     rank: int | None = None,
     **kwargs: Any,
@@ -88,6 +89,7 @@ def build_dataloader(
         drop_last: whether training leaves out a short last batch.
         pin_memory: None pins where there is a GPU.
         persistent_workers: whether workers live on between epochs; without workers it is passed over.
+        equal_steps: whether all ranks take the same number of batches in test mode too, as losses over ranks need.
         num_replicas, rank: None takes those of the process group.
         kwargs: further arguments of ``torch.utils.data.DataLoader``.
 
@@ -108,7 +110,7 @@ def build_dataloader(
     num_replicas = here[1] if num_replicas is None else num_replicas
     if seed is not None:
         dataset.seed = check_seed(seed)
-    if not shuffle and getattr(dataset, 'test_mode', True):
+    if not (shuffle or equal_steps) and getattr(dataset, 'test_mode', True):
         sampler = OnceBatchSampler(dataset, videos_per_gpu, num_replicas, rank)
     else:
         sampler = EpochBatchSampler(dataset, videos_per_gpu, shuffle, seed, drop_last, num_replicas, rank)

@@ -77,6 +77,7 @@ class PoseDataset(Dataset):
         self._identifier = self._file.identifier
         self.identifiers = [annotation[self._identifier] for annotation in self.annotations]
         self.num_classes = num_classes
+        self._counted = num_classes is None
         self.labels = self._multi_hot() if multi_class else self._classes()
         self.class_prob = class_prob
         self.weights = None if class_prob is None else self._weights()
@@ -199,6 +200,8 @@ class PoseDataset(Dataset):
             raise ACLNetError('class_prob needs one class per sample, and goes not with multi_class=True')
         prob = self.class_prob
         if not isinstance(prob, Mapping):
+            if self._counted:  # a class that never occurs still has its number
+                self.num_classes = max(self.num_classes, len(prob))
             if len(prob) != self.num_classes:
                 raise ACLNetError(f'class_prob needs one number per class, {self.num_classes}, got {len(prob)}')
             prob = dict(enumerate(prob))

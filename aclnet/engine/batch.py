@@ -7,6 +7,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from aclnet import distributed
+from aclnet.errors import ACLNetError
 
 __all__ = ['AMP_DTYPES', 'BatchProcessor', 'to_device']
 
@@ -33,6 +34,8 @@ class BatchProcessor:
     """
 
     def __init__(self, device: torch.device, amp: str | None = None) -> None:
+        if amp is not None and amp not in AMP_DTYPES:
+            raise ACLNetError(f'amp must be one of {", ".join(AMP_DTYPES)}, got {amp!r}')
         self.device = device
         self.amp = amp
 

@@ -68,15 +68,15 @@ def fetch(path: str) -> str:
     name = f'{hashlib.sha256(path.encode()).hexdigest()[:8]}_{os.path.basename(path.split("?")[0]) or "checkpoint.pth"}'
     target = os.path.join(torch.hub.get_dir(), 'checkpoints', name)
     failure = None
-    if distributed.get_dist_info()[0] == 0 and not os.path.exists(target):
+    if os.environ.get('LOCAL_RANK', '0') == '0' and not os.path.exists(target):  # once per node
         try:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             torch.hub.download_url_to_file(path, target)  # writes to a temporary name first
         except Exception as error:  # urllib, socket and OS errors alike
             failure = f'{path} could not be downloaded: {error}'
-    failure = distributed.broadcast_object(failure)
-    if failure:
-        raise ACLNetError(failure)
+    failures = [text for text in distributed.gather_objects(failure) if text]
+    if failures:
+        raise ACLNetError(failures[0])
     return target
 
 
@@ -140,8 +140,9 @@ def load_weights(
 ) -> None:
     """Load a checkpoint's weights into ``model``.
 
-    Keys that the model declares as ``training_state`` (prefixes) may be absent or of other sizes, unless training
-    resumes. Keys that it declares as ``class_specific`` may have other sizes when fine-tuning.
+    What the model declares as ``training_state`` (prefixes of keys) is left out for testing; for fine-tuning its
+    parameters are taken over where they fit, and its buffers start anew; a training that resumes takes all of it. What
+    the model declares as ``class_specific`` starts anew in fine-tuning where its size differs.
 
     Args:
         model: the bare model.
@@ -151,39 +152,38 @@ def load_weights(
         purpose: 'test', 'finetune' (``load_from``) or 'resume'.
 
     Raises:
-        ACLNetError: the weights don't fit; says which, and what the model expects.
+        ACLNetError: the weights don't fit; says which, and what the model expects. The model stays as it was.
     """
     own, given = model.state_dict(), dict(checkpoint['state_dict'])
-    training_state = tuple(getattr(model, 'training_state', ()))
-    class_specific = tuple(getattr(model, 'class_specific', ()))
-    other_size = {key for key in given if key in own and given[key].shape != own[key].shape}
-    missing = [key for key in own if key not in given]
-    unknown = [key for key in given if key not in own]
     parameters = {name for name, _ in model.named_parameters()}
-    notes = []
-    if purpose != 'resume' and training_state:
-        dropped = {key for key in other_size if key.startswith(training_state)}
-        other_size -= dropped
-        absent = [key for key in missing if key.startswith(training_state)]
-        missing = [key for key in missing if key not in absent]
-        if purpose == 'finetune' and dropped | set(absent):
-            notes.append('the state of the contrastive terms starts anew: ' + _list(sorted(dropped | set(absent))))
-        for key in dropped:
-            del given[key]
-    if purpose == 'finetune':
-        renewed = sorted(key for key in other_size if key.startswith(class_specific)) if class_specific else []
-        for key in renewed:
-            notes.append(
-                f'{key} starts anew: {tuple(given[key].shape)} in the checkpoint, {tuple(own[key].shape)} here'
-            )
-            del given[key]
-        other_size -= set(renewed)
-    problems = (
-        [f'{_list(sorted(other_size))} of another size ({_sizes(sorted(other_size)[0], given, own)})']
-        if other_size
-        else []
-    )
-    lacking = [key for key in missing if key in parameters]
+    state, renewable = (tuple(getattr(model, name, ())) for name in ('training_state', 'class_specific'))
+
+    def differs(key: str) -> bool:
+        return key in own and own[key].shape != given[key].shape
+
+    def starts_anew(key: str) -> bool:
+        if key.startswith(state) and purpose != 'resume':
+            return purpose == 'test' or key not in parameters or differs(key)
+        return purpose == 'finetune' and key.startswith(renewable) and differs(key)
+
+    def may_be_absent(key: str) -> bool:
+        published = key.startswith(state) and (purpose != 'resume' or key not in parameters)
+        return published or key.endswith('num_batches_tracked')
+
+    notes = [
+        f'{key} starts anew' + (f': {_sizes(key, given, own)}' if differs(key) else '')
+        for key in given
+        if starts_anew(key) and purpose == 'finetune'
+    ]
+    given = {key: value for key, value in given.items() if not starts_anew(key)}
+    unknown = [key for key in given if key not in own]
+    other_size = sorted(key for key in given if differs(key))
+    lacking = [
+        key for key in own if key not in given and key not in checkpoint['state_dict'] and not may_be_absent(key)
+    ]
+    problems = []
+    if other_size:
+        problems.append(f'{_list(other_size)} of another size ({other_size[0]} is {_sizes(other_size[0], given, own)})')
     if lacking:
         problems.append(f'it lacks {_list(lacking)}')
     if problems and unknown:
@@ -191,9 +191,9 @@ def load_weights(
     if problems:
         raise ACLNetError(f'checkpoint {where} does not fit the model of this config: {"; ".join(problems)}')
     model.load_state_dict(given, strict=False)
-    off = [key for key in unknown if not (training_state and key.startswith(training_state))]
-    if off:
-        notes.append(f'not used: {_list(off)}')
+    unused = [key for key in unknown if not key.startswith(state)]
+    if unused:
+        notes.append(f'not used: {_list(unused)}')
     for note in notes if logger is not None else ():
         logger.info('%s: %s', where, note)
 
@@ -203,4 +203,4 @@ def _list(keys: list[str]) -> str:
 
 
 def _sizes(key: str, given: dict, own: dict) -> str:
-    return f'{key} is {tuple(given[key].shape)} there and {tuple(own[key].shape)} here'
+    return f'{tuple(given[key].shape)} in the checkpoint, {tuple(own[key].shape)} here'

@@ -9,7 +9,7 @@ import numpy as np
 
 from aclnet.errors import ACLNetError, nearest
 
-__all__ = ['METRICS', 'evaluate', 'mean_average_precision', 'mean_class_accuracy', 'top_k_accuracy']
+__all__ = ['average_clips', 'METRICS', 'evaluate', 'mean_average_precision', 'mean_class_accuracy', 'top_k_accuracy']
 
 METRICS = ('top_k_accuracy', 'mean_class_accuracy', 'mean_average_precision')
 
@@ -85,6 +85,12 @@ def _average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     precision = found / (np.flatnonzero(last_of_equals) + 1)
     recall = found / found[-1]
     return float((np.diff(recall, prepend=0) * precision).sum())
+
+
+def average_clips(scores: Sequence) -> np.ndarray:
+    """(n, classes) scores, from such scores or from those of clips that are kept apart, (n, clips, classes)."""
+    scores = np.stack(scores)
+    return scores.mean(1) if scores.ndim == 3 else scores
 
 
 def evaluate(

@@ -93,6 +93,28 @@ def test_compiles_and_agrees(config, training):
         np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
+def test_compiling_settles(config):
+    """No new graph once the first steps are done, as epochs pass and the memory fills."""
+    graphs = []
+
+    def backend(module, inputs):
+        graphs.append(module)
+        return module
+
+    model = build_model(load_config(config).model).train()
+    model.compile(backend=backend)
+    counts = []
+    for step in range(12):
+        for part in model.modules():
+            if hasattr(part, 'set_epoch'):
+                part.set_epoch(1 + step // 4)
+        losses = model(keypoint=torch.randn(4, 1, 1, 8, 20, 3), label=torch.tensor([0, 1, 2, 0]))
+        sum(value for name, value in losses.items() if 'loss' in name).backward()
+        counts.append(len(graphs))
+    assert counts[0] > 0 and counts[-1] == counts[5], counts
+    assert losses['loss_inter'] > 0 and losses['loss_intra'] > 0
+
+
 def _twin(model, cfg):
     twin = build_model(cfg.model)
     twin.load_state_dict(model.state_dict())

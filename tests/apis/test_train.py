@@ -135,7 +135,11 @@ def test_fine_tuning_to_other_classes_keeps_all_but_the_classifier(tmp_path, cap
         elif 'fc_cls' in key:
             assert torch.equal(new[key], fresh[key]), key
     assert 'cls_head.fc_cls.weight starts anew: (3, 32) in the checkpoint, (5, 32) here' in caplog.text
-    assert 'contrastive terms starts anew' in caplog.text
+    assert 'cls_head.intra_loss.memory_count starts anew' in caplog.text
+    state = {key.rpartition('.')[2]: value for key, value in new.items() if key.startswith('cls_head.in')}
+    assert state['memory_count'] == 0 and (state['memory_label'] == -1).all() and not state['memory'].any()
+    assert state['superclass_epoch'] == 0 and not state['confusion'].any()
+    assert model.cls_head.intra_loss._count == 0 and model.cls_head.inter_loss.superclasses is None
     tool('train', config)  # and it trains
 
 
@@ -210,6 +214,42 @@ def test_workflow_with_validation_losses(tmp_path):
     tool('train', config, '--seed', 0)
     state = checkpoint(tmp_path / 'work' / 'latest.pth')['state_dict']
     assert state['cls_head.intra_loss.memory_count'] == 2 * 21, 'validation must leave the memory alone'
+    assert all(np.isfinite(line['loss_cls']) for line in log_lines(tmp_path / 'work', 'val'))
+
+
+def test_resuming_elsewhere_leaves_the_old_work_dir_alone(tmp_path):
+    config = write_config(tmp_path, epochs=3)
+    tool('train', config, '--validate', '--seed', 0, '--cfg-options', 'total_epochs=1')
+    before = sorted(path.name for path in (tmp_path / 'work').glob('*.pth'))
+    resume = ['--resume-from', tmp_path / 'work' / 'epoch_1.pth', '--work-dir', tmp_path / 'new']
+    results = tool('train', config, '--validate', '--test-best', *resume)
+    assert sorted(path.name for path in (tmp_path / 'work').glob('*.pth')) == before
+    assert 'best' in results
+
+
+@pytest.mark.parametrize(
+    'extra',
+    [
+        'optimizer_config = None\n',
+        'checkpoint_config = None\nevaluation = None\n',
+        "model['test_cfg'] = None\n",
+        "model['test_cfg'] = dict(average_clips=None)\n",
+        'data["test_dataloader"] = dict(shuffle=False)\ndata["val_dataloader"] = None\n',
+    ],
+)
+def test_what_configs_of_the_field_leave_open(tmp_path, extra):
+    results = tool('train', write_config(tmp_path, extra=extra), '--validate', '--test-last', '--seed', 0)
+    assert 0 <= results['last']['top1_acc'] <= 1
+    first, last = (checkpoint(tmp_path / 'work' / f'epoch_{i}.pth')['state_dict'] for i in (1, 2))
+    assert not torch.equal(first['cls_head.fc_cls.weight'], last['cls_head.fc_cls.weight'])
+
+
+def test_the_gradient_scaler_resumes(tmp_path):
+    tool('train', write_config(tmp_path), '--amp', 'fp16', '--seed', 0)
+    kept = checkpoint(tmp_path / 'work' / 'epoch_2.pth')['meta']['hook_msgs']['grad_scaler']
+    tool('train', write_config(tmp_path, epochs=3), '--amp', 'fp16')
+    after = checkpoint(tmp_path / 'work' / 'epoch_3.pth')['meta']['hook_msgs']['grad_scaler']
+    assert after['_growth_tracker'] != 6 or kept['_growth_tracker'] == 0, 'the scaler began anew'
 
 
 def test_several_labels_per_sample(tmp_path):

@@ -123,8 +123,8 @@ def test_other_models_are_refused_with_their_parameters(tmp_path):
     for other, words in (
         (
             Net(width=6),
-            r'body.bias, body.weight, fc.weight of another size \(body.bias is \(6,\) there '
-            r'and \(4,\) here\)',
+            r'body.bias, body.weight, fc.weight of another size \(body.bias is \(6,\) in the '
+            r'checkpoint, \(4,\) here\)',
         ),
         (nn.Linear(2, 2), 'it lacks body.weight, body.bias, fc.weight and 1 more; it has weight, bias'),
     ):

@@ -84,10 +84,18 @@ def test_two_processes_score_every_sample_once_in_order(trained, tmp_path):
     ]
 
 
-def test_ranks_hold_one_model(trained):
+def test_two_processes_start_the_terms_and_validate(trained):
     work = trained / 'work_dirs' / 'made' / 'j'
     assert log_lines(work)[0]['loss_inter'] == 0 and log_lines(work)[-1]['loss_inter'] > 0
     assert len(log_lines(work, 'val')) == 2
+
+
+def test_validation_losses_over_ranks_of_unequal_shares(tmp_path):
+    write_annotations(tmp_path / 'made.pkl', train=8, val=9)
+    config = write_config(tmp_path, extra="workflow = [('train', 1), ('val', 1)]\n")
+    done = shell('bash', 'tools/dist_train.sh', config, 2, '--seed', 1, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(log_lines(tmp_path / 'work', 'val')) == 2
 
 
 def test_test_defaults_to_the_latest_checkpoint_of_the_work_dir(trained):

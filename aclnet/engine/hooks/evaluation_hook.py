@@ -13,6 +13,7 @@ from aclnet import distributed
 from aclnet.engine.batch import BatchProcessor
 from aclnet.engine.scoring import collect_scores
 from aclnet.errors import ACLNetError
+from aclnet.evaluation import average_clips
 
 __all__ = ['EvaluationHook']
 
@@ -27,6 +28,7 @@ class EvaluationHook(EvalHook):
         dataloader: loader of the validation set; every rank holds its share.
         metric: (samples, classes) scores → dict of name to value; called on rank 0.
         processor: the device and precision to validate in.
+        num_classes: number of classes of a score.
         **kwargs: mmcv's ``interval``, ``start``, ``save_best`` (default 'auto': the first metric), ``rule``, ...
     """
 
@@ -35,31 +37,30 @@ class EvaluationHook(EvalHook):
         dataloader: DataLoader,
         metric: Callable[[np.ndarray], dict[str, float]],
         processor: BatchProcessor,
+        num_classes: int,
         save_best: str | None = 'auto',
         **kwargs,
     ) -> None:
-        super().__init__(dataloader, save_best=save_best, test_fn=collect_scores, **kwargs)
         self.metric, self.processor = metric, processor
+        # a trial shows what the metrics are called, and fails before the training and not after its first epoch
+        names = list(metric(np.zeros((len(dataloader.dataset), num_classes), np.float32)))
+        if save_best == 'auto':
+            save_best = names[0]
+        if save_best is not None and save_best not in names:
+            raise ACLNetError(f"evaluation.save_best is '{save_best}', but the metrics give {', '.join(names)}")
+        super().__init__(dataloader, save_best=save_best, test_fn=collect_scores, **kwargs)
 
     def _do_evaluate(self, runner) -> None:
         scores = collect_scores(runner.model, self.dataloader, self.processor, title='validation')
         if distributed.get_dist_info()[0] == 0:
-            values = self.metric(np.stack(scores))
+            values = self.metric(average_clips(scores))
             for name, value in values.items():
                 runner.log_buffer.output[name] = value
             runner.log_buffer.output['eval_iter_num'] = len(self.dataloader)
             runner.log_buffer.ready = True
             if self.save_best is not None:
-                self._save_ckpt(runner, self._key_score(values))
+                self._save_ckpt(runner, float(values[self.key_indicator]))
         runner.model.train()
-
-    def _key_score(self, values: dict[str, float]) -> float:
-        if self.save_best == 'auto':
-            self.save_best = next(iter(values))
-            self._init_rule(self.rule, self.save_best)
-        if self.save_best not in values:
-            raise ACLNetError(f"evaluation.save_best is '{self.save_best}', but the metrics give {', '.join(values)}")
-        return float(values[self.save_best])
 
     def _save_ckpt(self, runner, key_score: float) -> None:
         messages = runner.meta['hook_msgs']
@@ -69,8 +70,9 @@ class EvaluationHook(EvalHook):
         previous = messages.get('best_ckpt')
         messages.update(best_score=key_score, best_ckpt=os.path.join(self.out_dir, name))
         runner.save_checkpoint(self.out_dir, filename_tmpl=name, create_symlink=False)
-        if previous and previous != messages['best_ckpt'] and os.path.isfile(previous):
-            os.remove(previous)
+        mine = previous and os.path.dirname(os.path.abspath(previous)) == os.path.abspath(self.out_dir)
+        if mine and previous != messages['best_ckpt'] and os.path.isfile(previous):
+            os.remove(previous)  # one of a training that this one was resumed from stays
         runner.logger.info(
             'best %s so far: %.4f at epoch %d, kept as %s', self.key_indicator, key_score, runner.epoch + 1, name
         )

@@ -24,6 +24,12 @@ class AmpOptimizerHook(OptimizerHook):
     def before_run(self, runner) -> None:
         device = next(runner.model.parameters()).device.type
         self.scaler = torch.amp.GradScaler(device, init_scale=self.init_scale)
+        kept = (runner.meta or {}).get('hook_msgs', {}).get('grad_scaler')
+        if kept:
+            self.scaler.load_state_dict(kept)
+
+    def after_train_epoch(self, runner) -> None:
+        runner.meta.setdefault('hook_msgs', {})['grad_scaler'] = self.scaler.state_dict()  # goes into checkpoints
 
     def after_train_iter(self, runner) -> None:
         runner.optimizer.zero_grad()

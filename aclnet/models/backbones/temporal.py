@@ -46,6 +46,8 @@ class TemporalUnit(nn.Module):
         act: str | dict = 'ReLU',
     ) -> None:
         super().__init__()
+        if not ms_cfg or isinstance(ms_cfg, str):
+            raise ACLNetError(f'tcn_ms_cfg must list at least one temporal branch, got {ms_cfg!r}')
         share = out_channels // len(ms_cfg)
         if share < 1:
             raise ACLNetError(

@@ -69,6 +69,9 @@ class AffinityHead(nn.Module):
         self.label_smooth_eps, self.topk = label_smooth_eps, tuple(topk)
         kind = 'BCELossWithLogits' if multi_class else 'CrossEntropyLoss'
         self.loss_cls = build(dict(loss_cls or dict(type=kind)), LOSSES)
+        weights = getattr(self.loss_cls, 'class_weight', None)
+        if weights is not None and len(weights) != num_classes:
+            raise ACLNetError(f'loss_cls.class_weight needs one weight per class, {num_classes}, got {len(weights)}')
         memory_size = MEMORY_SIZES.get(data_cfg, DEFAULT_MEMORY_SIZE)
         self.inter_weight, self.inter_loss = self._term(
             inter_loss, dict(type='InterClassAffinityLoss', num_classes=num_classes), graph_channels

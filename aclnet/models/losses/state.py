@@ -16,6 +16,7 @@ __all__ = ['ContrastiveTerm', 'full_precision']
 def full_precision(forward: Callable) -> Callable:
     """Run a term's ``forward`` in the precision of its weights, whatever autocast says."""
 
+    @torch.compiler.disable  # its counters in Python would have the whole model compiled anew at each step
     @functools.wraps(forward)
     def wrapped(self, features: Tensor, *args):
         with torch.autocast(features.device.type, enabled=False):
@@ -50,7 +51,7 @@ class ContrastiveTerm(nn.Module):
         return first, [distributed.gather_rows(x, counts) for x in rows]
 
     def read_buffers(self) -> None:
-        """Take over what Python keeps of the buffers; called after they were loaded or broadcast."""
+        """Take over what Python keeps of the buffers; called after they were loaded."""
 
     def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         for name, buffer in self.named_buffers(recurse=False):
