@@ -177,6 +177,16 @@ def test_options_of_the_field(tmp_path, options):
     assert np.isfinite(log_lines(tmp_path / 'work')[-1]['loss'])
 
 
+def test_the_seed_draws_one_network_with_and_without_terms(tmp_path):
+    cfg = load_config(write_config(tmp_path))
+    states = []
+    for off in ({}, dict(inter_loss=None), dict(inter_loss=None, intra_loss=None)):
+        torch.manual_seed(3)
+        states.append(build_model({**cfg.model, 'cls_head': {**cfg.model.cls_head, **off}}).state_dict())
+    for key in states[-1]:
+        assert all(torch.equal(state[key], states[0][key]) for state in states), key
+
+
 def test_class_weights_and_smoothing_are_those_of_torch(tmp_path):
     cfg = load_config(write_config(tmp_path))
     torch.manual_seed(0)

@@ -67,6 +67,11 @@ class AffinityHead(nn.Module):
         self.num_classes, self.multi_class = num_classes, multi_class
         self.in_channels = in_channels
         self.label_smooth_eps, self.topk = label_smooth_eps, tuple(topk)
+        # before the terms, so that the same seed draws the same classifier whether they are on or off
+        self.dropout = nn.Dropout(dropout)
+        self.fc_cls = nn.Linear(in_channels, num_classes)
+        nn.init.normal_(self.fc_cls.weight, 0, init_std)
+        nn.init.zeros_(self.fc_cls.bias)
         kind = 'BCELossWithLogits' if multi_class else 'CrossEntropyLoss'
         self.loss_cls = build(dict(loss_cls or dict(type=kind)), LOSSES)
         weights = getattr(self.loss_cls, 'class_weight', None)
@@ -79,10 +84,6 @@ class AffinityHead(nn.Module):
         self.intra_weight, self.intra_loss = self._term(
             intra_loss, dict(type='IntraClassMarginLoss', memory_size=memory_size), graph_channels
         )
-        self.dropout = nn.Dropout(dropout)
-        self.fc_cls = nn.Linear(in_channels, num_classes)
-        nn.init.normal_(self.fc_cls.weight, 0, init_std)
-        nn.init.zeros_(self.fc_cls.bias)
 
     def _term(
         self, cfg: dict | None | str, defaults: dict, graph_channels: int | None
