@@ -17,7 +17,7 @@ find_python() {
 
 make_env() {
     venv=${ACLNET_VENV:-.venv}
-    if [ ! -e "$venv/.ready" ]; then
+    if [ ! -e "$venv/.ready" ] || [ setup.py -nt "$venv/.ready" ] || [ constraints.txt -nt "$venv/.ready" ]; then
         if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then  # one that the user made is used as it is
             local interpreter
             interpreter=$(find_python)
