@@ -151,30 +151,17 @@ def test_terms_can_be_switched_off(tmp_path):
     tool('test', write_config(tmp_path), '--cfg-options', *off)  # its keys in the checkpoint are passed over
 
 
-@pytest.mark.parametrize(
-    'options',
-    [
-        ['model.cls_head.label_smooth_eps=0.1'],
-        ["model.cls_head.loss_cls={'type':'CrossEntropyLoss','class_weight':[1.0,2.0,0.5]}"],
-        ['data.train.class_prob=[1.0,2.5,0.5]'],
-        ['model.cls_head.dropout=0.5', 'optimizer.type=AdamW', 'optimizer.lr=0.001'],
-    ],
-)
-def test_options_of_the_field(tmp_path, options):
-    if 'AdamW' in str(options):
-        extra = "optimizer = dict(type='AdamW', lr=0.001)\n"
-        options = options[:1]
-    elif 'class_weight' in str(options):
-        extra = (
-            "model['cls_head']['loss_cls'] = dict(type='CrossEntropyLoss', loss_weight=2.0, "
-            'class_weight=[1.0, 2.0, 0.5])\n'
-        )
-        options = []
-    else:
-        extra = ''
-    config = write_config(tmp_path, epochs=1, extra=extra)
-    tool('train', config, '--seed', 0, *(['--cfg-options', *options] if options else []))
-    assert np.isfinite(log_lines(tmp_path / 'work')[-1]['loss'])
+def test_class_prob_repeats_samples(tmp_path):
+    tool('train', write_config(tmp_path, epochs=1), '--cfg-options', 'data.train.class_prob=[1.0,2.5,0.5]')
+    state = checkpoint(tmp_path / 'work' / 'latest.pth')['state_dict']
+    # 7 samples of each of 3 classes: 7 once, 7 twice and half of them once more, half of 7
+    assert state['cls_head.intra_loss.memory_count'] == 7 + 14 + 3 + 3
+
+
+def test_other_optimizers(tmp_path):
+    extra = "optimizer = dict(type='AdamW', lr=0.001)\n"
+    tool('train', write_config(tmp_path, epochs=1, extra=extra))
+    assert 'exp_avg' in checkpoint(tmp_path / 'work' / 'latest.pth')['optimizer']['state'][0]
 
 
 def test_the_seed_draws_one_network_with_and_without_terms(tmp_path):
