@@ -34,6 +34,9 @@ def run_tool(main: Callable[[], object]) -> None:
         rank = os.environ.get('RANK', '0')
         print(f'error{"" if rank == "0" else f" (rank {rank})"}: {error}', file=sys.stderr, flush=True)
         sys.exit(2)
+    except BrokenPipeError:  # whoever read the output has seen enough, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr, flush=True)
         sys.exit(130)
