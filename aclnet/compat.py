@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 import types
 import warnings
+from typing import Any
 
 __all__: list[str] = []
 
@@ -32,7 +33,7 @@ def _stand_in_for_cv2() -> None:
         import cv2  # noqa: F401
     except Exception:  # a missing libGL raises ImportError, an ABI mismatch with numpy AttributeError
         cv2 = _Placeholder('cv2')
-        cv2.__version__ = '0.0.0'
+        vars(cv2)['__version__'] = '0.0.0'
         sys.modules['cv2'] = cv2
 
 
@@ -40,7 +41,7 @@ def _import_mmcv() -> None:
     borrowed = 'torchvision' not in sys.modules
     if borrowed:
         placeholder = types.ModuleType('torchvision')
-        placeholder.__version__ = '0.0.0'
+        vars(placeholder)['__version__'] = '0.0.0'
         sys.modules['torchvision'] = placeholder
     try:
         with warnings.catch_warnings():
@@ -60,7 +61,7 @@ def _let_config_format_itself() -> None:
     formatter = config.FormatCode
     if 'verify' not in inspect.signature(formatter).parameters:
 
-        def format_code(text, style_config=None, verify=True):
+        def format_code(text: str, style_config: Any = None, verify: bool = True) -> Any:
             return formatter(text, style_config=style_config)
 
         config.FormatCode = format_code

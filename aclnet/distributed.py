@@ -176,7 +176,7 @@ def loss_scale(rows: int, device: torch.device) -> float:
 
 class _GatherRows(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, counts):
+    def forward(ctx: Any, x: torch.Tensor, counts: list[int]) -> torch.Tensor:
         ctx.counts = counts
         padded = x.new_zeros((max(counts), *x.shape[1:]))
         padded[: len(x)] = x
@@ -188,7 +188,7 @@ class _GatherRows(torch.autograd.Function):
         return gathered
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor, None]:
         grad = grad.contiguous()
         dist.all_reduce(grad)  # every rank's loss may depend on this rank's rows
         rank = dist.get_rank()

@@ -14,7 +14,7 @@ import numpy as np
 
 from aclnet.errors import ACLNetError
 
-__all__ = ['atomic_write', 'load_pickle', 'loads_pickle', 'numpy_home']
+__all__ = ['atomic_write', 'load_pickle', 'loads_pickle', 'numpy_home', 'read_text']
 
 _CONTAINERS = {
     'builtins': {'set', 'frozenset', 'slice', 'complex', 'bytearray', 'range'},
@@ -64,7 +64,8 @@ def _load(stream: IO[bytes], where: str) -> Any:
     try:
         return _DataUnpickler(stream).load()
     except pickle.UnpicklingError as error:
-        raise ACLNetError(f'{where} was not loaded: {error}') from None
+        again = '; download or make it again' if 'truncated' in str(error) else ''
+        raise ACLNetError(f'{where} was not loaded: {error}{again}') from None
     except MemoryError:
         raise ACLNetError(f'{where} was not loaded: it asks for more memory than there is') from None
     except Exception as error:  # a damaged pickle can raise nearly anything
@@ -97,6 +98,23 @@ def load_pickle(path: str | os.PathLike, what: str = 'file') -> Any:
 def loads_pickle(data: bytes, where: str) -> Any:
     """Like :func:`load_pickle` for bytes in memory; ``where`` names their origin in an error."""
     return _load(io.BytesIO(data), where)
+
+
+def read_text(path: str | os.PathLike, where: str) -> str:
+    """A text file's content; ``where`` names it in an error, e.g. ``'side file x.json'``.
+
+    Raises:
+        ACLNetError: the file is missing, unreadable, or not UTF-8.
+    """
+    try:
+        with open(path, encoding='utf-8') as stream:
+            return stream.read()
+    except FileNotFoundError:
+        raise ACLNetError(f'{where} does not exist') from None
+    except OSError as error:
+        raise ACLNetError(f'{where} cannot be read: {error.strerror}') from None
+    except UnicodeDecodeError:
+        raise ACLNetError(f'{where} is not a text file') from None
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ def parser(description: str, examples: str) -> argparse.ArgumentParser:
         examples: shown at the end of its help.
     """
     made = argparse.ArgumentParser(
-        description=description, epilog=f'examples:\n{examples}', formatter_class=argparse.RawTextHelpFormatter
+        description=description, epilog=f'examples:\n{examples}', formatter_class=argparse.RawDescriptionHelpFormatter
     )
     made.add_argument('config', help='config file, such as configs/ntu60_xsub/j.py')
     made.add_argument(
@@ -26,7 +26,11 @@ def parser(description: str, examples: str) -> argparse.ArgumentParser:
     )
     made.add_argument('--compile', action='store_true', help='run the model through torch.compile')
     made.add_argument(
-        '--amp', nargs='?', const='bf16', choices=['bf16', 'fp16'], help='mixed precision, bf16 unless said'
+        '--amp',
+        nargs='?',
+        const='bf16',
+        choices=['bf16', 'fp16'],
+        help="mixed precision, bf16 where no type is named (default: the config's amp, else none)",
     )
     made.add_argument(
         '--cfg-options',

@@ -48,7 +48,7 @@ def _check_arguments(cls: type, args: dict, room: str) -> None:
         raise ACLNetError(f'{room} {cls.__name__}: {error}{hint} (arguments: {", ".join(known)})') from None
 
 
-def _build(cfg, registry, **kwargs):
+def _build(cfg: dict, registry: Registry, **kwargs: Any) -> Any:
     return build(cfg, registry, kwargs.get('default_args'))
 
 

@@ -38,6 +38,16 @@ class Layout:
     subtracts_scores: bool = False
     graph_edges: dict[int, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        joints = range(len(self.parents))
+        if sum(joint == parent for joint, parent in enumerate(self.parents)) != 1 or not set(self.parents) <= set(
+            joints
+        ):
+            raise ACLNetError(
+                f"layout '{self.name}' must name a parent among its {len(self.parents)} joints for each of them, and "
+                f'exactly one joint, the root, as its own; got {self.parents}'
+            )
+
     @property
     def num_joints(self) -> int:
         return len(self.parents)

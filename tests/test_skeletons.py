@@ -147,3 +147,9 @@ def test_errors(call, words):
     with pytest.raises(ACLNetError) as caught:
         call()
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize('parents', [(1, 2, 0), (0, 1), (0, 5), ()])
+def test_a_layout_has_one_root_and_its_own_joints(parents):
+    with pytest.raises(ACLNetError, match="layout 'mine' must name a parent .* exactly one joint, the root"):
+        skeletons.Layout('mine', parents, swaps=(), limbs=())

@@ -1,11 +1,32 @@
 #!/usr/bin/env bash
-# Train with several processes: dist_train.sh CONFIG GPUS [options of tools/train.py]
-# GPUS is the number of processes on this node; without a GPU they run on the CPU.
-# NNODES, NODE_RANK, MASTER_ADDR, MASTER_PORT and CUDA_VISIBLE_DEVICES are respected.
-# example: bash tools/dist_train.sh configs/ntu60_xsub/j.py 4 --validate --test-last --test-best
+# Train with several processes.
 set -euo pipefail
+usage() {
+    cat <<'TEXT'
+usage: bash tools/dist_train.sh CONFIG GPUS [options of tools/train.py]
+
+Train with several processes on this node, one per GPU, or on the CPU where there is no GPU.
+
+  CONFIG  config file, such as configs/ntu60_xsub/j.py
+  GPUS    number of processes on this node
+
+Options are those of tools/train.py; python tools/train.py --help lists them.
+
+environment:
+  CUDA_VISIBLE_DEVICES      GPUs to choose from
+  NNODES, NODE_RANK         number of nodes, and this one's number from 0 (default: 1 and 0)
+  MASTER_ADDR, MASTER_PORT  where the processes meet (default: this node and a free port; 29500 with several nodes)
+  PYTHON                    interpreter to run with (default: python)
+
+examples:
+  bash tools/dist_train.sh configs/ntu60_xsub/j.py 4 --validate --test-last --test-best
+  CUDA_VISIBLE_DEVICES=2,3 bash tools/dist_train.sh configs/utd_mhad/b.py 2 --seed 0
+  NNODES=2 NODE_RANK=0 MASTER_ADDR=10.0.0.1 bash tools/dist_train.sh configs/k400/j.py 8 --validate
+TEXT
+}
+case " $* " in *' -h '* | *' --help '*) usage; exit ;; esac
 if [ $# -lt 2 ]; then
-    echo "usage: bash tools/dist_train.sh CONFIG GPUS [options of tools/train.py]" >&2
+    usage >&2
     exit 2
 fi
 here=$(dirname "${BASH_SOURCE[0]}")

@@ -1,4 +1,5 @@
-"""Fuse the dumped scores of several streams."""
+#!/usr/bin/env python3
+"""Fuse the scores that several streams have dumped, and print the accuracy of each stream and each fusion."""
 
 from __future__ import annotations
 
@@ -10,10 +11,11 @@ from pathlib import Path
 EXAMPLE = """examples:
   python tools/ensemble.py configs/utd_mhad
   python tools/ensemble.py ntu60_xsub --streams j b jm bm --weights 2 2 1 1 --out work_dirs/fused.pkl
+  python tools/ensemble.py nw_ucla --labels data/nw_ucla/nw_ucla.pkl --split xview_val
 """
 
 
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -43,23 +45,27 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='W',
         help='one per stream (default: as published, 2 for j b k and 1 for jm bm km)',
     )
-    parser.add_argument('--file-name', default='best_pred.pkl', metavar='F', help="a stream's score file")
+    parser.add_argument(
+        '--file-name', default='best_pred.pkl', metavar='F', help="a stream's score file (default: best_pred.pkl)"
+    )
     parser.add_argument(
         '--metrics',
         nargs='+',
         default=[],
         metavar='M',
-        help='top_k_accuracy, mean_class_accuracy, mean_average_precision, beside the top-1 accuracy',
+        help='report these beside the top-1 accuracy: top_k_accuracy, mean_class_accuracy, mean_average_precision',
     )
     parser.add_argument('--labels', metavar='F', help='annotation file, for scores without a .meta.json beside them')
-    parser.add_argument('--split', metavar='NAME', help='its split')
-    parser.add_argument('--out', metavar='F', help='write the last fusion to this .pkl, .json or .yaml')
-    parser.add_argument('--json', action='store_true', help='print JSON')
+    parser.add_argument('--split', metavar='NAME', help='split of that file (default: the one that the config tests)')
+    parser.add_argument(
+        '--out', metavar='F', help='score file to write the last fusion to, .pkl, .json or .yaml (default: none)'
+    )
+    parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    args = vars(parse_args(argv))
+    args = vars(parse(argv))
     as_json = args.pop('json')
     from aclnet.evaluation.ensemble import ensemble
 

@@ -4,7 +4,10 @@ set -euo pipefail
 processes=$1
 shift
 case $processes in
-    '' | *[!0-9]* | 0) echo "error: GPUS must be a number of processes of at least 1, got '$processes'" >&2; exit 2 ;;
+    '' | *[!0-9]* | 0)
+        echo "error: GPUS must be a number of processes of at least 1, got '$processes'; see --help" >&2
+        exit 2
+        ;;
 esac
 python=${PYTHON:-$(command -v python || command -v python3)}
 "$python" -c 'import aclnet, torch' 2>/dev/null || {

@@ -11,24 +11,31 @@ from aclnet.options import parser
 EXAMPLES = """\
   python tools/train.py configs/ntu60_xsub/j.py --validate --test-last --test-best
   python tools/train.py configs/utd_mhad/b.py --seed 0 --cfg-options total_epochs=20 optimizer.lr=0.05
-  bash tools/dist_train.sh configs/ntu60_xsub/j.py 4 --validate        # four processes
+  python tools/train.py configs/ntu60_xsub/j.py --resume-from work_dirs/ntu60_xsub/j/epoch_90.pth
+  bash tools/dist_train.sh configs/ntu60_xsub/j.py 4 --validate          # four processes
 """
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     options = parser(__doc__, EXAMPLES)
     options.add_argument(
-        '--validate', action='store_true', help='score data.val as training goes, keep the best checkpoint'
+        '--validate', action='store_true', help='score data.val as training goes, and keep the best checkpoint'
     )
     options.add_argument('--test-last', action='store_true', help='score data.test with the last checkpoint at the end')
     options.add_argument('--test-best', action='store_true', help='score data.test with the best checkpoint at the end')
     options.add_argument(
-        '--seed', type=int, help='seed of weights, order and augmentation (default: drawn, and logged)'
+        '--seed', type=int, metavar='N', help='seed of weights, order and augmentation (default: drawn, and logged)'
     )
     options.add_argument('--deterministic', action='store_true', help='choose repeatable algorithms on a GPU')
-    options.add_argument('--work-dir', help="where logs and checkpoints go (default: the config's work_dir)")
-    options.add_argument('--resume-from', metavar='CHECKPOINT', help='checkpoint to go on from')
-    options.add_argument('--no-auto-resume', action='store_true', help='start anew even if work_dir holds a checkpoint')
+    options.add_argument(
+        '--work-dir', metavar='DIR', help="where logs and checkpoints go (default: the config's work_dir)"
+    )
+    options.add_argument(
+        '--resume-from',
+        metavar='CHECKPOINT',
+        help="checkpoint to go on from (default: work_dir's latest.pth, if it is there)",
+    )
+    options.add_argument('--no-auto-resume', action='store_true', help='start anew even if work_dir holds a latest.pth')
     return options.parse_args(argv)
 
 

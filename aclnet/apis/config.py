@@ -71,7 +71,8 @@ def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
         ) from None
     except Exception as error:  # whatever the file's own code raises
         _forget(error)
-        raise ACLNetError(f'config {path} cannot be read: {type(error).__name__}: {error}') from None
+        said = str(error) or error.__context__  # mmcv's error on a missing custom_imports is empty
+        raise ACLNetError(f'config {path} cannot be read: {type(error).__name__}: {said}') from None
     _check_spelling(list(cfg), KNOWN_KEYS, f'config {path}')
     if options:
         _check_spelling([key.split('.')[0] for key in options], [*KNOWN_KEYS, *cfg], '--cfg-options')

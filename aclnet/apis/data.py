@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mmcv import Config
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from aclnet.datasets import build_dataloader, build_dataset
+from aclnet.datasets import Dataset, build_dataloader, build_dataset
 from aclnet.errors import ACLNetError
 
 __all__ = ['build_loader', 'build_subset']

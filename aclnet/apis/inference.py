@@ -28,8 +28,9 @@ def optimize_for_inference(model: nn.Module) -> nn.Module:
     """
     folded = copy.deepcopy(model).eval().requires_grad_(False)
     for part in list(folded.modules()):
-        if hasattr(part, 'fold'):
-            part.fold()
+        fold = getattr(part, 'fold', None)
+        if fold is not None:
+            fold()
     return folded
 
 

@@ -64,7 +64,7 @@ def evaluate_checkpoint(
     load_weights(model, load_checkpoint(checkpoint), checkpoint)
     dataset = build_subset(cfg, 'test')
     options = {**metric_options(cfg), **({'metrics': list(metrics)} if metrics else {})}
-    classes = model.cls_head.num_classes
+    classes = cfg.model.cls_head.num_classes
     evaluate(np.zeros((len(dataset), classes)), dataset.labels, **options)  # a wrong metric fails before the work
     model = optimize_for_inference(model).to(device)
     if compile:

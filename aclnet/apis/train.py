@@ -15,13 +15,13 @@ from mmcv import Config
 from mmcv.runner import build_optimizer
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.utils.data import Dataset
 
 from aclnet import distributed
 from aclnet.apis.config import complete, required
 from aclnet.apis.data import build_loader, build_subset
 from aclnet.apis.log import get_logger
 from aclnet.apis.test import evaluate_checkpoint, metric_options, set_benchmark
+from aclnet.datasets import Dataset
 from aclnet.engine import (
     AmpOptimizerHook,
     BatchProcessor,
@@ -186,16 +186,19 @@ def _start_from(runner: EpochRunner, cfg: Config, logger: logging.Logger) -> Non
         runner.resume(resume_from)
     elif cfg.load_from is not None:
         runner.load_checkpoint(cfg.load_from)
-    elif unwrapped(runner.model).backbone.pretrained is not None:
-        _load_backbone(unwrapped(runner.model).backbone, logger)
+    else:
+        _load_backbone(unwrapped(runner.model).get_submodule('backbone'), logger)
 
 
 def _load_backbone(backbone: nn.Module, logger: logging.Logger) -> None:
-    """Load the checkpoint ``backbone.pretrained``: of a recognizer, whose head is left out, or of a backbone alone."""
-    checkpoint = load_checkpoint(backbone.pretrained)
+    """Load the checkpoint ``backbone.pretrained``, if any: of a backbone, or of a recognizer without its head."""
+    pretrained = getattr(backbone, 'pretrained', None)
+    if pretrained is None:
+        return
+    checkpoint = load_checkpoint(pretrained)
     state = checkpoint['state_dict']
     of_backbone = {key.removeprefix('backbone.'): value for key, value in state.items() if key.startswith('backbone.')}
-    load_weights(backbone, {**checkpoint, 'state_dict': of_backbone or state}, backbone.pretrained, logger)
+    load_weights(backbone, {**checkpoint, 'state_dict': of_backbone or state}, pretrained, logger)
 
 
 def _final_tests(
@@ -206,7 +209,7 @@ def _final_tests(
     if test.get('test_last'):
         found['last'] = os.path.join(cfg.work_dir, 'latest.pth')
     if test.get('test_best'):
-        best = distributed.broadcast_object((runner.meta.get('hook_msgs') or {}).get('best_ckpt'))
+        best = distributed.broadcast_object(((runner.meta or {}).get('hook_msgs') or {}).get('best_ckpt'))
         if best is None:
             logger.warning('--test-best: no validation was run, so there is no best checkpoint (add --validate)')
         else:

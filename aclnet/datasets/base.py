@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ class SampleKey(NamedTuple):
     """
 
     epoch: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which has no use here
     draw: int
 
 
@@ -66,7 +66,7 @@ class Dataset(abc.ABC):
         rng = np.random.default_rng((check_seed(self.seed), 0 if self.test_mode else epoch, draw))
         return self.get(index, rng)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[dict]:
         return (self[index] for index in range(len(self)))
 
     def _resolve(self, key: Any) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.utils.data import DataLoader, default_collate
@@ -44,11 +44,13 @@ def collate(samples: list[dict]) -> dict[str, Any]:
 class Loader(DataLoader):
     """A ``DataLoader`` whose workers' ``ACLNetError`` reach the caller as the sentence that they are."""
 
+    batch_sampler: EpochBatchSampler | OnceBatchSampler
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the training epoch, counted from 1, that the next iteration goes through."""
         self.batch_sampler.set_epoch(epoch)
 
-    def __iter__(self) -> Iterator[dict]:
+    def __iter__(self) -> Iterator[dict]:  # type: ignore[override]  # a generator around torch's own iterator
         try:
             yield from super().__iter__()
             return
@@ -111,7 +113,7 @@ def build_dataloader(
     if seed is not None:
         dataset.seed = check_seed(seed)
     if not (shuffle or equal_steps) and getattr(dataset, 'test_mode', True):
-        sampler = OnceBatchSampler(dataset, videos_per_gpu, num_replicas, rank)
+        sampler: EpochBatchSampler | OnceBatchSampler = OnceBatchSampler(dataset, videos_per_gpu, num_replicas, rank)
     else:
         sampler = EpochBatchSampler(dataset, videos_per_gpu, shuffle, seed, drop_last, num_replicas, rank)
     if workers_per_gpu == 0:
@@ -119,7 +121,7 @@ def build_dataloader(
     kwargs.setdefault('collate_fn', collate)
     kwargs.setdefault('generator', torch.Generator().manual_seed(getattr(dataset, 'seed', 0) + rank))  # not torch's own
     return Loader(
-        dataset,
+        cast(torch.utils.data.Dataset, dataset),
         batch_sampler=sampler,
         num_workers=workers_per_gpu,
         pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -76,12 +77,11 @@ class PoseDataset(Dataset):
         self.annotations = self._valid(self._file.select(split), valid_ratio or 0)
         self._identifier = self._file.identifier
         self.identifiers = [annotation[self._identifier] for annotation in self.annotations]
-        self.num_classes = num_classes
-        self._counted = num_classes is None
+        self._limit = num_classes  # labels are below it; None where they are counted
         self.labels = self._multi_hot() if multi_class else self._classes()
         self.class_prob = class_prob
-        self.weights = None if class_prob is None else self._weights()
-        self._poses = RawFiles(self.ann_file)
+        self.weights = None if class_prob is None else self._weights(class_prob)
+        self._poses: RawFiles | MemcachedPoses = RawFiles(self.ann_file)
         if memcached:
             self._poses = MemcachedPoses(mc_cfg, self._poses)
         self.memcached = memcached
@@ -132,7 +132,8 @@ class PoseDataset(Dataset):
 
     def _valid(self, annotations: list[dict], ratio: float) -> list[dict]:
         """The annotations with enough valid frames."""
-        if not ratio:
+        threshold = self.box_thr
+        if not ratio or threshold is None:  # one is not given without the other
             return annotations
         for annotation in annotations:
             lacking = [key for key in ('valid', 'box_score', 'total_frames') if key not in annotation]
@@ -144,7 +145,7 @@ class PoseDataset(Dataset):
         kept = [
             annotation
             for annotation in annotations
-            if self._valid_frames(annotation) >= ratio * annotation['total_frames']
+            if self._valid_frames(annotation, threshold) >= ratio * annotation['total_frames']
         ]
         if not kept:
             raise ACLNetError(
@@ -153,28 +154,28 @@ class PoseDataset(Dataset):
             )
         return kept
 
-    def _valid_frames(self, annotation: dict) -> int:
-        for threshold, frames in annotation['valid'].items():
-            if abs(float(threshold) - self.box_thr) < 1e-6:
+    def _valid_frames(self, annotation: dict, threshold: float) -> int:
+        for key, frames in annotation['valid'].items():
+            if abs(float(key) - threshold) < 1e-6:
                 return frames
         raise ACLNetError(
             f'annotation {annotation[self._file.identifier]} of {self.ann_file} has no valid frames for '
-            f'box_thr={self.box_thr}; it has {", ".join(map(str, annotation["valid"]))}'
+            f'box_thr={threshold}; it has {", ".join(map(str, annotation["valid"]))}'
         )
 
     def _classes(self) -> np.ndarray:
-        """(N,) int64 labels; sets ``num_classes`` where it was not given."""
+        """(N,) int64 labels; sets ``num_classes``."""
         for annotation in self.annotations:
             self._check_class(annotation, annotation['label'])
         labels = np.array([annotation['label'] for annotation in self.annotations], np.int64).reshape(-1)
-        if self.num_classes is None:
-            self.num_classes = int(labels.max()) + 1
+        self.num_classes = int(labels.max()) + 1 if self._limit is None else self._limit
         return labels
 
     def _multi_hot(self) -> np.ndarray:
-        """(N, classes) float32 labels."""
-        if self.num_classes is None:
+        """(N, classes) float32 labels; sets ``num_classes``."""
+        if self._limit is None:
             raise ACLNetError('multi_class=True needs num_classes')
+        self.num_classes = self._limit
         labels = np.zeros((len(self.annotations), self.num_classes), np.float32)
         for row, annotation in zip(labels, self.annotations):
             classes = annotation['label']
@@ -184,23 +185,22 @@ class PoseDataset(Dataset):
                 row[label] = 1
         return labels
 
-    def _check_class(self, annotation: dict, label: object) -> None:
+    def _check_class(self, annotation: dict, label: Any) -> None:
         whole = isinstance(label, Integral) and not isinstance(label, bool)
-        if not whole or label < 0 or (self.num_classes is not None and label >= self.num_classes):
-            below = '' if self.num_classes is None else f' to {self.num_classes - 1}'
+        if not whole or label < 0 or (self._limit is not None and label >= self._limit):
+            below = '' if self._limit is None else f' to {self._limit - 1}'
             hint = '; lists of classes need multi_class=True' if isinstance(label, (list, tuple)) else ''
             raise ACLNetError(
                 f'label of sample {annotation[self._identifier]} of {self.ann_file} must be a class '
                 f'from 0{below or " up"}, got {label!r}{hint}'
             )
 
-    def _weights(self) -> np.ndarray:
+    def _weights(self, prob: Sequence[float] | Mapping[int, float]) -> np.ndarray:
         """(N,) expected repeats per epoch."""
         if self.multi_class:
             raise ACLNetError('class_prob needs one class per sample, and goes not with multi_class=True')
-        prob = self.class_prob
         if not isinstance(prob, Mapping):
-            if self._counted:  # a class that never occurs still has its number
+            if self._limit is None:  # a class that never occurs still has its number
                 self.num_classes = max(self.num_classes, len(prob))
             if len(prob) != self.num_classes:
                 raise ACLNetError(f'class_prob needs one number per class, {self.num_classes}, got {len(prob)}')

@@ -16,7 +16,7 @@ from aclnet.registry import DATASETS, build
 __all__ = ['ConcatDataset', 'RepeatDataset', 'build_dataset']
 
 
-def build_dataset(cfg: dict | Sequence[dict], default_args: dict | None = None) -> Dataset:
+def build_dataset(cfg: dict | list[dict] | tuple[dict, ...], default_args: dict | None = None) -> Dataset:
     """Build a dataset.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -40,10 +42,10 @@ class BatchProcessor:
         self.amp = amp
 
     def autocast(self) -> torch.autocast:
-        dtype = AMP_DTYPES.get(self.amp)
+        dtype = None if self.amp is None else AMP_DTYPES[self.amp]
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
-    def __call__(self, model: nn.Module, batch: dict, train_mode: bool, **kwargs) -> dict:
+    def __call__(self, model: nn.Module, batch: dict, train_mode: bool, **kwargs: Any) -> dict:
         batch = to_device(batch, self.device)
         with self.autocast():
             losses = model(**batch, return_loss=True)

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,11 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
 
 
-def _forged(module: str):
+def _forged(module: str) -> Callable:
     """numpy's scalar constructor under the module name that a pickle of numpy 1 or 2 gives it."""
     home = importlib.import_module(numpy_home('multiarray'))
 
-    def scalar(*args):
+    def scalar(*args: Any) -> Any:
         return home.scalar(*args)
 
     scalar.__module__, scalar.__qualname__ = module, 'scalar'
@@ -194,8 +195,9 @@ def load_weights(
     unused = [key for key in unknown if not key.startswith(state)]
     if unused:
         notes.append(f'not used: {_list(unused)}')
-    for note in notes if logger is not None else ():
-        logger.info('%s: %s', where, note)
+    if logger is not None:
+        for note in notes:
+            logger.info('%s: %s', where, note)
 
 
 def _list(keys: list[str]) -> str:

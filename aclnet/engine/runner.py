@@ -6,10 +6,13 @@ import contextlib
 import os
 import shutil
 import warnings
+from typing import Any
 
 import torch
 from mmcv.runner import RUNNERS, EpochBasedRunner, get_host_info
+from torch.utils.data import DataLoader
 
+from aclnet.engine.batch import BatchProcessor
 from aclnet.engine.checkpoint import load_checkpoint, load_weights, save_checkpoint, unwrapped
 from aclnet.errors import ACLNetError
 
@@ -26,13 +29,15 @@ class EpochRunner(EpochBasedRunner):
         **kwargs: mmcv's ``optimizer``, ``work_dir``, ``logger``, ``meta``, ``max_epochs``.
     """
 
-    def __init__(self, model: torch.nn.Module, processor, **kwargs) -> None:
+    meta: dict | None
+
+    def __init__(self, model: torch.nn.Module, processor: BatchProcessor, **kwargs: Any) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', message='batch_processor is deprecated')
             super().__init__(model, batch_processor=processor, **kwargs)
         self._model_name = type(unwrapped(model)).__name__
 
-    def train(self, data_loader, **kwargs) -> None:
+    def train(self, data_loader: DataLoader, **kwargs: Any) -> None:
         """One epoch of training."""
         self.model.train()
         self.mode = 'train'
@@ -50,7 +55,7 @@ class EpochRunner(EpochBasedRunner):
         self._epoch += 1
 
     @torch.no_grad()
-    def val(self, data_loader, **kwargs) -> None:
+    def val(self, data_loader: DataLoader, **kwargs: Any) -> None:
         """Losses of the validation set, for the workflow [('train', n), ('val', 1)]."""
         self.model.eval()
         self.mode = 'val'
@@ -63,7 +68,7 @@ class EpochRunner(EpochBasedRunner):
         self.data_batch = None
         self.call_hook('after_val_epoch')
 
-    def run(self, data_loaders: list, workflow: list[tuple[str, int]]) -> None:
+    def run(self, data_loaders: list[DataLoader], workflow: list[tuple[str, int]]) -> None:
         """Run the workflow until ``max_epochs`` epochs are trained."""
         self.logger.info(
             'training on %s, work_dir %s, %d of %d epochs done',
@@ -101,13 +106,13 @@ class EpochRunner(EpochBasedRunner):
         if create_symlink:
             _point(os.path.join(out_dir, 'latest.pth'), name)
 
-    def load_checkpoint(self, filename: str, **kwargs) -> dict:
+    def load_checkpoint(self, filename: str, **kwargs: Any) -> dict:
         """Start from the weights of another training (``load_from``); see ``load_weights`` for what may differ."""
         checkpoint = load_checkpoint(filename)
         load_weights(unwrapped(self.model), checkpoint, filename, self.logger, purpose='finetune')
         return checkpoint
 
-    def resume(self, checkpoint: str, **kwargs) -> None:
+    def resume(self, checkpoint: str, **kwargs: Any) -> None:
         """Go on with a training: weights, contrastive state, optimizer, epoch and best score.
 
         Raises:

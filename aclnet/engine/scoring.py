@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sized
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -35,7 +37,7 @@ def collect_scores(
     """
     rank, world = distributed.get_dist_info()
     model = unwrapped(model).eval()
-    mine = []
+    mine: list[np.ndarray] = []
     hidden = title is None or rank != 0 or not sys.stderr.isatty()
     with processor.autocast():
         for batch in tqdm(dataloader, desc=title, disable=hidden, unit='batch', leave=False):
@@ -45,8 +47,9 @@ def collect_scores(
     parts = distributed.gather_objects(mine)
     if world == 1:
         return parts[0]
-    scores = [None] * len(dataloader.dataset)
+    sampler: Any = dataloader.batch_sampler
+    scores: list = [None] * len(cast(Sized, dataloader.dataset))
     for other, part in enumerate(parts):
-        for index, score in zip(dataloader.batch_sampler.indices(other), part):
+        for index, score in zip(sampler.indices(other), part):
             scores[index] = score
     return scores

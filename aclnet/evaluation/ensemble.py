@@ -98,43 +98,44 @@ def align(sets: Sequence[ScoreSet]) -> list[ScoreSet]:
                 f"streams '{lead.name}' and '{one.name}' have {lead.scores.shape[1]} and "
                 f'{one.scores.shape[1]} classes: they are scores of different data sets'
             )
-        if one.identifiers is not None and list(one.identifiers) != list(lead.identifiers):
-            one = _reordered(one, lead)
+        mine, wanted = one.identifiers, lead.identifiers
+        if mine is not None and wanted is not None and list(mine) != list(wanted):
+            one = _reordered(one, mine, lead, wanted)
         if len(one.scores) != len(lead.scores):
             raise ACLNetError(
                 f"streams '{lead.name}' and '{one.name}' have {len(lead.scores)} and {len(one.scores)} "
                 'samples: they are scores of different splits'
             )
         aligned.append(one)
-    labelled = [one for one in aligned if one.labels is not None]
-    for one in labelled[1:]:
-        for index, (expected, found) in enumerate(zip(labelled[0].labels, one.labels)):
+    labelled = [(one.name, one.labels) for one in aligned if one.labels is not None]
+    for name, labels in labelled[1:]:
+        first, known = labelled[0]
+        for index, (expected, found) in enumerate(zip(known, labels)):
             if not np.array_equal(expected, found):
                 sample = lead.identifiers[index] if lead.identifiers is not None else f'number {index}'
                 raise ACLNetError(
-                    f"sample {sample} has label {expected} in stream '{labelled[0].name}' but {found} in "
-                    f"stream '{one.name}'"
+                    f"sample {sample} has label {expected} in stream '{first}' but {found} in stream '{name}'"
                 )
     return aligned
 
 
-def _reordered(one: ScoreSet, lead: ScoreSet) -> ScoreSet:
-    place = {identifier: index for index, identifier in enumerate(one.identifiers)}
-    expected = set(lead.identifiers)
-    for missing, there, absent in ((lead.identifiers, lead, one), (one.identifiers, one, lead)):
+def _reordered(one: ScoreSet, mine: list[str], lead: ScoreSet, wanted: list[str]) -> ScoreSet:
+    place = {identifier: index for index, identifier in enumerate(mine)}
+    expected = set(wanted)
+    for missing, there, absent in ((wanted, lead, one), (mine, one, lead)):
         known = place if absent is one else expected
         for identifier in missing:
             if identifier not in known:
                 raise ACLNetError(f"sample {identifier} is in stream '{there.name}' but not in stream '{absent.name}'")
-    for who in (one, lead):
-        if len(set(who.identifiers)) != len(who.identifiers):
+    for who, names in ((one, mine), (lead, wanted)):
+        if len(set(names)) != len(names):
             raise ACLNetError(
                 f"stream '{who.name}' lists a sample twice, so that its order cannot be matched with "
                 f"stream '{(lead if who is one else one).name}'"
             )
-    order = [place[identifier] for identifier in lead.identifiers]
+    order = [place[identifier] for identifier in wanted]
     labels = None if one.labels is None else [one.labels[index] for index in order]
-    return ScoreSet(one.name, one.scores[order], list(lead.identifiers), labels)
+    return ScoreSet(one.name, one.scores[order], list(wanted), labels)
 
 
 def fuse(scores: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
@@ -231,7 +232,7 @@ def _rows(
     metrics: Sequence[str],
 ) -> tuple[list[Fusion], np.ndarray]:
     by_name = {one.name: one.scores for one in sets}
-    plans = [((stream,), (1.0,)) for stream in by_name]
+    plans: list[tuple[tuple[str, ...], tuple[float, ...]]] = [((stream,), (1.0,)) for stream in by_name]
     for streams in fusions:
         if len(streams) > 1 and set(streams) <= set(by_name):
             plans.append((streams, tuple(weights) if weights is not None else _default_weights(streams)))

@@ -23,7 +23,8 @@ def read_labels(ann_file: str | os.PathLike, split: str | None = None) -> tuple[
     """
     ann_file = os.fspath(ann_file)
     content = load_pickle(ann_file, 'annotation file')
-    splits, annotations = {}, content
+    splits: dict = {}
+    annotations = content
     if isinstance(content, dict):
         splits, annotations = content.get('split') or {}, content.get('annotations')
     if not isinstance(annotations, list) or not all(isinstance(a, dict) and 'label' in a for a in annotations):

@@ -121,7 +121,7 @@ def evaluate(
             raise ACLNetError(f"there is no metric '{name}'{nearest(name, METRICS)} (known: {', '.join(METRICS)})")
     topk = (metric_options or {}).get('top_k_accuracy', {}).get('topk', topk)
     topk = (topk,) if isinstance(topk, (int, np.integer)) else tuple(topk)
-    values = OrderedDict()
+    values: OrderedDict[str, float] = OrderedDict()
     for name in metrics:
         if name == 'top_k_accuracy':
             values.update(zip([f'top{k}_acc' for k in topk], top_k_accuracy(scores, labels, topk)))

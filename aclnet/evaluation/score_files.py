@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from aclnet.errors import ACLNetError
-from aclnet.files import atomic_write, load_pickle
+from aclnet.files import atomic_write, load_pickle, read_text
 
 __all__ = ['load_scores', 'meta_path', 'save_scores']
 
@@ -71,12 +71,12 @@ def load_scores(path: str | os.PathLike) -> tuple[np.ndarray, dict | None]:
     if suffix == '.pkl':
         rows = load_pickle(path, 'score file')
     else:
-        rows = _from_text(_read_text(path, where), suffix, where)
+        rows = _from_text(read_text(path, where), suffix, where)
     scores = _as_array(rows, where)
     side = meta_path(path)
     if not side.exists():
         return scores, None
-    meta = _from_text(_read_text(side, f'side file {side}'), '.json', f'side file {side}')
+    meta = _from_text(read_text(side, f'side file {side}'), '.json', f'side file {side}')
     _check_meta(meta, len(scores), f'side file {side}')
     return scores, meta
 
@@ -95,17 +95,6 @@ def _as_text(value: list, suffix: str) -> str:
     import yaml
 
     return yaml.safe_dump(value)
-
-
-def _read_text(path: str | os.PathLike, where: str) -> str:
-    try:
-        return Path(path).read_text(encoding='utf-8')
-    except FileNotFoundError:
-        raise ACLNetError(f'{where} does not exist') from None
-    except OSError as error:
-        raise ACLNetError(f'{where} cannot be read: {error.strerror}') from None
-    except UnicodeDecodeError:
-        raise ACLNetError(f'{where} is not a text file') from None
 
 
 def _from_text(text: str, suffix: str, where: str) -> Any:

@@ -121,12 +121,6 @@ def test_both_streams_fuse(trained):
     assert 'j' in done.stdout and 'b' in done.stdout and 'top1' in done.stdout
 
 
-@pytest.mark.parametrize('tool', ['train', 'test', 'ensemble'])
-def test_help_shows_an_example(tool):
-    done = shell('python', f'tools/{tool}.py', '--help')
-    assert done.returncode == 0 and 'examples:' in done.stdout and f'tools/{tool}.py' in done.stdout
-
-
 @pytest.mark.parametrize(
     'words,code,says',
     [

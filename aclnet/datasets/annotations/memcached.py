@@ -79,8 +79,8 @@ class MemcachedPoses:
         self._forget()
 
     def _forget(self) -> None:
-        self._client = None
-        self._owner = None
+        self._client: Any = None
+        self._owner: int | None = None
         self._silent_until = 0.0
 
     def __getstate__(self) -> dict:
@@ -140,7 +140,7 @@ class MemcachedPoses:
             self._silent_until = 0.0 if too_large else time.monotonic() + _RETRY_AFTER
             return None
 
-    def _connect(self):
+    def _connect(self) -> Any:
         from pymemcache.client.base import Client  # here: needed by those who use a server
 
         return Client(

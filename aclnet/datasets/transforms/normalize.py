@@ -84,9 +84,9 @@ class PreNormalize3D:
 
 def _leader_first(keypoint: np.ndarray) -> np.ndarray:
     """float32 copy with the leader first and only the frames in which it is not empty."""
-    filled = keypoint.any((2, 3))  # M T
+    filled = np.asarray(keypoint.any((2, 3)))  # M T
     leader = int(filled.sum(1).argmax())  # argmax takes the first of equals
-    order = [leader, *(person for person in range(len(keypoint)) if person != leader)]
+    order = np.array([leader, *(person for person in range(len(keypoint)) if person != leader)])
     return keypoint[np.ix_(order, np.flatnonzero(filled[leader]))].astype(np.float32)
 
 

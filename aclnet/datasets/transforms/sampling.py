@@ -17,6 +17,9 @@ from aclnet.registry import TRANSFORMS
 __all__ = ['PoseDecode', 'UniformSampleDecode', 'UniformSampleFrames']
 
 
+_Draws = np.random.RandomState | SimpleNamespace
+
+
 class _UniformSampling:
     """What both ways of uniform sampling share: arguments, draws, the stretch and the slots of a clip."""
 
@@ -34,20 +37,20 @@ class _UniformSampling:
         self.p_interval = interval
         self.seed = seed
 
-    def _draws(self, sample: dict):
+    def _draws(self, sample: dict) -> _Draws:
         """rand, randint and choice, of the published generator in test mode, else of the sample's own."""
         if sample.get('test_mode', False):
             return np.random.RandomState(self.seed)
         rng = rng_of(sample)
         return SimpleNamespace(rand=rng.random, randint=rng.integers, choice=rng.choice)
 
-    def _stretch(self, draws, total: int) -> tuple[int, int]:
+    def _stretch(self, draws: _Draws, total: int) -> tuple[int, int]:
         """(frames, offset) of the stretch of the sample that a clip is taken from."""
         low, high = self.p_interval
         frames = max(1, int((draws.rand() * (high - low) + low) * total))
         return frames, int(draws.randint(total - frames + 1))
 
-    def _spread(self, draws, frames: int) -> np.ndarray:
+    def _spread(self, draws: _Draws, frames: int) -> np.ndarray:
         """(L,) increasing indices into a stretch of at least L frames."""
         length = self.clip_len
         if frames < 2 * length:
@@ -92,7 +95,7 @@ class UniformSampleDecode(_UniformSampling):
         self._mark(sample)
         return sample
 
-    def _clip(self, draws, total: int) -> np.ndarray:
+    def _clip(self, draws: _Draws, total: int) -> np.ndarray:
         frames, offset = self._stretch(draws, total)
         if frames >= self.clip_len:
             return self._spread(draws, frames) + offset
@@ -130,7 +133,7 @@ class UniformSampleFrames(_UniformSampling):
         self._mark(sample)
         return sample
 
-    def _clip(self, draws, total: int, clip: int, test_mode: bool) -> np.ndarray:
+    def _clip(self, draws: _Draws, total: int, clip: int, test_mode: bool) -> np.ndarray:
         frames, offset = self._stretch(draws, total)
         if frames >= self.clip_len:
             return self._spread(draws, frames) + offset

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmcv.runner import HOOKS, Hook
+from mmcv.runner import HOOKS, BaseRunner, Hook
 from torch import nn
 
 from aclnet import distributed
@@ -17,11 +17,11 @@ class EpochHook(Hook):
     model that has a ``set_epoch``. After each epoch all ranks take rank 0's batch-norm statistics, so that they
     validate and resume from one model."""
 
-    def before_train_epoch(self, runner) -> None:
+    def before_train_epoch(self, runner: BaseRunner) -> None:
         epoch = runner.epoch + 1
         for part in (runner.data_loader.batch_sampler, runner.data_loader.sampler, *unwrapped(runner.model).modules()):
             if hasattr(part, 'set_epoch'):
                 part.set_epoch(epoch)
 
-    def after_train_epoch(self, runner) -> None:
+    def after_train_epoch(self, runner: BaseRunner) -> None:
         distributed.broadcast_buffers(runner.model, only=nn.modules.batchnorm._BatchNorm)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sized
+from typing import Any, cast
 
 import numpy as np
-from mmcv.runner import HOOKS, EvalHook
+from mmcv.runner import HOOKS, BaseRunner, EvalHook
 from torch.utils.data import DataLoader
 
 from aclnet import distributed
@@ -39,18 +40,18 @@ class EvaluationHook(EvalHook):
         processor: BatchProcessor,
         num_classes: int,
         save_best: str | None = 'auto',
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         self.metric, self.processor = metric, processor
         # a trial shows what the metrics are called, and fails before the training and not after its first epoch
-        names = list(metric(np.zeros((len(dataloader.dataset), num_classes), np.float32)))
+        names = list(metric(np.zeros((len(cast(Sized, dataloader.dataset)), num_classes), np.float32)))
         if save_best == 'auto':
             save_best = names[0]
         if save_best is not None and save_best not in names:
             raise ACLNetError(f"evaluation.save_best is '{save_best}', but the metrics give {', '.join(names)}")
         super().__init__(dataloader, save_best=save_best, test_fn=collect_scores, **kwargs)
 
-    def _do_evaluate(self, runner) -> None:
+    def _do_evaluate(self, runner: BaseRunner) -> None:
         scores = collect_scores(runner.model, self.dataloader, self.processor, title='validation')
         if distributed.get_dist_info()[0] == 0:
             values = self.metric(average_clips(scores))
@@ -62,7 +63,7 @@ class EvaluationHook(EvalHook):
                 self._save_ckpt(runner, float(values[self.key_indicator]))
         runner.model.train()
 
-    def _save_ckpt(self, runner, key_score: float) -> None:
+    def _save_ckpt(self, runner: BaseRunner, key_score: float) -> None:
         messages = runner.meta['hook_msgs']
         if not self.compare_func(key_score, messages.get('best_score', self.init_value_map[self.rule])):
             return

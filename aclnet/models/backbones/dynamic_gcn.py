@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class Block(nn.Module):
         self.gcn = SpatialUnit(in_channels, out_channels, A, **(gcn or {}))
         self.tcn = TemporalUnit(out_channels, out_channels, stride=stride, **(tcn or {}))
         if not residual:
-            self.residual = None
+            self.residual: nn.Module | None = None
         elif in_channels == out_channels and stride == 1:
             self.residual = nn.Identity()
         else:
@@ -105,7 +106,7 @@ class DynamicGCN(nn.Module):
         data_bn_type: str | None = 'VC',
         num_person: int = 2,
         pretrained: str | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> None:
         super().__init__()
         self.layout, A = _draw_graph(graph_cfg)
@@ -114,7 +115,7 @@ class DynamicGCN(nn.Module):
         self.data_bn_type = data_bn_type if data_bn_type != 'none' else None
         features = self.num_joints * in_channels
         if self.data_bn_type == 'VC':
-            self.data_bn = nn.BatchNorm1d(features)
+            self.data_bn: nn.Module = nn.BatchNorm1d(features)
         elif self.data_bn_type == 'MVC':
             self.data_bn = nn.BatchNorm1d(num_person * features)
         elif self.data_bn_type is None:
@@ -193,7 +194,7 @@ def _unit_arguments(kwargs: dict, num_stages: int, num_joints: int) -> list[dict
     """Sort ``gcn_`` and ``tcn_`` arguments out, per stage."""
     kwargs.setdefault('tcn_num_joints', max(25, num_joints))
     known = [prefix + name for prefix, names in _UNIT_ARGS.items() for name in names]
-    stages = [dict(gcn={}, tcn={}) for _ in range(num_stages)]
+    stages: list[dict[str, dict]] = [dict(gcn={}, tcn={}) for _ in range(num_stages)]
     for name, value in kwargs.items():
         if name not in known:
             own = [*inspect.signature(DynamicGCN).parameters][:-1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from mmcv.cnn import build_activation_layer, build_norm_layer
 from torch import Tensor, nn
@@ -34,7 +36,7 @@ def activation(act: str | dict) -> nn.Module:
         raise ACLNetError(f'act {act!r} is not known to mmcv: {error.args[0]}') from None
 
 
-def graph_function(name: str, softmax_dim: int = -2):
+def graph_function(name: str, softmax_dim: int = -2) -> Callable[[Tensor], Tensor]:
     """What bounds the entries of a learned graph: 'tanh', 'relu', 'sigmoid', or 'softmax' over its source joints."""
     if name == 'softmax':
         return lambda x: x.softmax(softmax_dim)

@@ -64,7 +64,7 @@ class SpatialUnit(nn.Module):
             self.conv1 = nn.Conv2d(in_channels, width, 1)
             self.conv2 = nn.Conv2d(in_channels, width, 1)
         if in_channels == out_channels:
-            self.down = nn.Identity()
+            self.down: nn.Module = nn.Identity()
         else:
             self.down = nn.Sequential(nn.Conv2d(in_channels, out_channels, 1), norm_layer(norm, out_channels))
         self.bn = norm_layer(norm, out_channels)
@@ -87,13 +87,13 @@ class SpatialUnit(nn.Module):
 
     def sample_graphs(self, x: Tensor) -> list[Tensor]:
         """The parts of D that are on, alpha·f(q − r) and beta·g(q·r), from (N, C, T, V)."""
-        parts = []
+        parts: list[Tensor] = []
         if self.ctr is None and self.ada is None:
             return parts
         # a mean over time before the 1×1 convolutions is the same but for rounding; training keeps the published order
         early = not self.training and 'NA' not in (self.ctr, self.ada)
         q, r = (self._split(conv(x.mean(2, keepdim=True) if early else x)) for conv in (self.conv1, self.conv2))
-        averaged = [y.mean(3, keepdim=True) for y in (q, r)] if 'T' in (self.ctr, self.ada) else None
+        averaged = [y.mean(3, keepdim=True) for y in (q, r)] if 'T' in (self.ctr, self.ada) else []
         if self.ctr is not None:
             a, b = averaged if self.ctr == 'T' else (q, r)
             parts.append(self._weigh(self.ctr_function(a.unsqueeze(-1) - b.unsqueeze(-2)), self.alpha))

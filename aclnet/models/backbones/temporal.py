@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +81,7 @@ class TemporalUnit(nn.Module):
         fold_pair(self.transform, '2', self, 'bn')
 
 
-def _branch(cfg, in_channels: int, width: int, stride: int, norm, act) -> nn.Module:
+def _branch(cfg: Any, in_channels: int, width: int, stride: int, norm: str | dict, act: str | dict) -> nn.Module:
     if cfg == '1x1':
         return nn.Conv2d(in_channels, width, 1, stride=(stride, 1))
     if not isinstance(cfg, (tuple, list)) or len(cfg) != 2:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from torch import Tensor, nn
 
 from aclnet.errors import ACLNetError, nearest
@@ -46,8 +48,8 @@ class AffinityHead(nn.Module):
         graph_channels: int | None = None,
         data_cfg: str | None = None,
         loss_cls: dict | None = None,
-        inter_loss: dict | None | str = 'default',
-        intra_loss: dict | None | str = 'default',
+        inter_loss: dict | None | Literal['default'] = 'default',
+        intra_loss: dict | None | Literal['default'] = 'default',
         dropout: float = 0.0,
         init_std: float = 0.01,
         mode: str = 'GCN',
@@ -77,7 +79,7 @@ class AffinityHead(nn.Module):
         weights = getattr(self.loss_cls, 'class_weight', None)
         if weights is not None and len(weights) != num_classes:
             raise ACLNetError(f'loss_cls.class_weight needs one weight per class, {num_classes}, got {len(weights)}')
-        memory_size = MEMORY_SIZES.get(data_cfg, DEFAULT_MEMORY_SIZE)
+        memory_size = DEFAULT_MEMORY_SIZE if data_cfg is None else MEMORY_SIZES[data_cfg]
         self.inter_weight, self.inter_loss = self._term(
             inter_loss, dict(type='InterClassAffinityLoss', num_classes=num_classes), graph_channels
         )
@@ -86,7 +88,7 @@ class AffinityHead(nn.Module):
         )
 
     def _term(
-        self, cfg: dict | None | str, defaults: dict, graph_channels: int | None
+        self, cfg: dict | None | Literal['default'], defaults: dict, graph_channels: int | None
     ) -> tuple[float, nn.Module | None]:
         if cfg == 'default':
             cfg = None if self.multi_class else {}
@@ -136,7 +138,7 @@ class AffinityHead(nn.Module):
             losses[f'top{k}_acc'] = hits
         return losses
 
-    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
         off = tuple(f'{prefix}{name}.' for name in ('inter_loss', 'intra_loss') if getattr(self, name) is None)
         for key in [key for key in state_dict if off and key.startswith(off)]:
             del state_dict[key]

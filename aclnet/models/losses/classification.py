@@ -14,6 +14,8 @@ __all__ = ['BCELossWithLogits', 'CrossEntropyLoss']
 
 
 class _ClassificationLoss(nn.Module):
+    class_weight: Tensor | None  # a buffer
+
     def __init__(self, loss_weight: float = 1.0, class_weight: Sequence[float] | None = None) -> None:
         super().__init__()
         self.loss_weight = loss_weight

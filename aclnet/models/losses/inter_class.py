@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,6 +46,11 @@ class InterClassAffinityLoss(ContrastiveTerm):
         >>> loss(torch.randn(16, 625), torch.randn(16, 60), torch.randint(60, (16,)))
         tensor(0.)
     """
+
+    prototypes: Tensor
+    confusion: Tensor
+    superclass_mask: Tensor
+    superclass_epoch: Tensor
 
     def __init__(
         self,
@@ -164,10 +170,11 @@ def _unit(x: Tensor) -> Tensor:
     return x / (x.norm(dim=1, keepdim=True) + _EPS)
 
 
-def _checked(rows: Sequence[tuple[int | None, float]]) -> tuple[tuple[int | None, float], ...]:
+def _checked(rows: Sequence[tuple[int | None, float]]) -> tuple[tuple[Any, float], ...]:
     """The table of temperatures, or an error that shows what one looks like."""
     try:
-        limits, values = [row[0] for row in rows], [float(row[1]) for row in rows]
+        limits: list[Any] = [row[0] for row in rows]
+        values = [float(row[1]) for row in rows]
         good = limits[-1] is None and all(value > 0 for value in values) and sorted(limits[:-1]) == limits[:-1]
     except (TypeError, ValueError, IndexError):
         good = False

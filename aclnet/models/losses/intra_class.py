@@ -41,6 +41,10 @@ class IntraClassMarginLoss(ContrastiveTerm):
         tensor(0.)
     """
 
+    memory: Tensor
+    memory_label: Tensor
+    memory_count: Tensor
+
     def __init__(
         self,
         in_channels: int,

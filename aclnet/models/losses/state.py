@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +14,12 @@ from aclnet import distributed
 __all__ = ['ContrastiveTerm', 'full_precision']
 
 
-def full_precision(forward: Callable) -> Callable:
+def full_precision(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Run a term's ``forward`` in the precision of its weights, whatever autocast says."""
 
     @torch.compiler.disable  # its counters in Python would have the whole model compiled anew at each step
     @functools.wraps(forward)
-    def wrapped(self, features: Tensor, *args):
+    def wrapped(self: ContrastiveTerm, features: Tensor, *args: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):
             return forward(self, features.to(self.cl_fc.weight.dtype), *args)
 
@@ -53,7 +54,7 @@ class ContrastiveTerm(nn.Module):
     def read_buffers(self) -> None:
         """Take over what Python keeps of the buffers; called after they were loaded."""
 
-    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any, **kwargs: Any) -> None:
         for name, buffer in self.named_buffers(recurse=False):
             if name not in self._non_persistent_buffers_set:
                 state_dict.setdefault(prefix + name, buffer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from torch import Tensor, nn
 
@@ -51,7 +53,7 @@ class SkeletonRecognizer(nn.Module):
             )
 
     def forward(
-        self, keypoint: Tensor, label: Tensor | None = None, return_loss: bool = True, **kwargs
+        self, keypoint: Tensor, label: Tensor | None = None, return_loss: bool = True, **kwargs: Any
     ) -> dict[str, Tensor] | np.ndarray:
         """Losses in training, scores in testing.
 
@@ -69,7 +71,7 @@ class SkeletonRecognizer(nn.Module):
             return self.forward_train(keypoint, label)
         return self.forward_test(keypoint).detach().float().cpu().numpy()
 
-    def forward_train(self, keypoint: Tensor, label: Tensor) -> dict[str, Tensor]:
+    def forward_train(self, keypoint: Tensor, label: Tensor | None) -> dict[str, Tensor]:
         if label is None:
             raise ACLNetError("losses need labels: add 'label' to the keys of Collect")
         if keypoint.dim() != 6 or keypoint.shape[1] != 1:
