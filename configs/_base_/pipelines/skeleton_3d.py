@@ -38,4 +38,5 @@ stream = dict(
     pku_mmd=pipelines('nturgb+d', clip_len=50, num_person=2),
     nw_ucla=pipelines('kinect20', clip_len=52, num_person=1),
     utd_mhad=pipelines('kinect20', clip_len=50, num_person=1),
+    demo=pipelines('nturgb+d', clip_len=24, num_person=1),
 )

@@ -1,0 +1,4 @@
+_base_ = '../_base_/demo.py'
+stream = 'j'
+data = {{_base_.stream.demo.j.plain}}
+work_dir = './work_dirs/demo/j'
