@@ -10,8 +10,8 @@ import pytest
 
 from tests.run import ROOT, shell
 
-PYTHON = ['ensemble.py', 'test.py', 'train.py']
-SHELL = ['dist_test.sh', 'dist_train.sh', 'lint.sh', 'run_tests.sh']
+PYTHON = ['data/make_demo.py', 'draw.py', 'ensemble.py', 'test.py', 'train.py']
+SHELL = ['dist_test.sh', 'dist_train.sh', 'lint.sh', 'quickstart.sh', 'run_tests.sh']
 
 
 def program(tool):
@@ -31,7 +31,7 @@ def test_help_shows_usage_and_examples(tool, option, tmp_path):
     # no virtual environment is made, and no Python is needed to read what a script does
     done = shell(program(tool), ROOT / 'tools' / tool, option, cwd=tmp_path, ACLNET_VENV=str(tmp_path / 'venv'))
     assert (done.returncode, done.stderr) == (0, '')
-    assert done.stdout.startswith('usage:') and tool in done.stdout.splitlines()[0]
+    assert done.stdout.startswith('usage:') and tool.split('/')[-1] in done.stdout.splitlines()[0]
     found = examples(done.stdout)
     assert len(found) >= 2 and any(line[:2] == [program(tool), f'tools/{tool}'] for line in found), found
     for line in found:
@@ -85,5 +85,6 @@ def test_wrong_usage_shows_the_right_one(words, tmp_path):
 
 @pytest.mark.parametrize('tool', PYTHON)
 def test_an_unknown_option_is_named(tool):
-    done = shell('python', f'tools/{tool}', 'configs/utd_mhad', '--nope')
+    words = ['confusion', 'configs/demo/j.py'] if tool == 'draw.py' else ['configs/utd_mhad']
+    done = shell('python', f'tools/{tool}', *words, '--nope')
     assert done.returncode == 2 and done.stderr.startswith('usage:') and '--nope' in done.stderr
