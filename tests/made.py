@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,26 @@ def write_config(folder: Path, name: str = 'tiny.py', extra: str = '', **kwargs)
     path = folder / name
     path.write_text(CONFIG.format(**values) + extra)
     return str(path)
+
+
+def small_clone(folder: Path) -> Path:
+    """A copy of the project in ``folder`` whose demo is small: 84 clips of 2 subjects, a narrow network, 8 epochs."""
+    root = Path(__file__).resolve().parents[1]
+    for name in ('aclnet', 'configs', 'tools'):
+        shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns('__pycache__'))
+    small = {
+        'configs/_base_/schedules/sgd_demo.py': {'total_epochs = 28': 'total_epochs = 8'},
+        'configs/_base_/demo.py': {'interval=7': 'interval=1'},
+        'configs/_base_/models/aclnet_demo.py': {
+            'base_channels=24': 'base_channels=8',
+            'in_channels=96': 'in_channels=32',
+        },
+        'aclnet/datasets/demo/make.py': {'subjects=16, repetitions=1': 'subjects=2, repetitions=1'},
+    }
+    for name, changes in small.items():
+        text = (folder / name).read_text()
+        for old, new in changes.items():
+            assert old in text, f'{name} has no {old} any more'
+            text = text.replace(old, new)
+        (folder / name).write_text(text)
+    return folder

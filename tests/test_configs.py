@@ -110,7 +110,7 @@ def expected_steps(dataset: str, stream: str, phase: str) -> list[tuple[str, dic
 
 def test_every_config_is_in_the_table():
     found = {(path.parent.name, path.stem) for path in CONFIGS.glob('[!_]*/*.py')}
-    assert found == set(ALL)
+    assert found == {*ALL, ('demo', 'j'), ('demo', 'b')}
     assert len([pair for pair in ALL if pair[0] not in ('utd_mhad', 'nw_ucla')]) == 48
 
 
@@ -336,3 +336,19 @@ def test_a_flat_config_of_published_names_runs_its_pipelines(flat):
             test_mode=phase != 'train',
         )
         assert tuple(Compose(flat.data[phase].pipeline)(sample)['keypoint'].shape) == (clips, 2, 48, 20, 3)
+
+
+@pytest.mark.parametrize('stream', ['j', 'b'])
+def test_the_demo_trains_with_both_terms_for_most_of_its_time(stream):
+    from aclnet.datasets.demo import SIZES
+
+    cfg, size = load('demo', stream), SIZES['demo']
+    head, samples = cfg.model.cls_head, size.samples // 2  # every other subject trains
+    assert head.num_classes == size.classes == 14
+    assert head.inter_loss.start_epoch < cfg.total_epochs / 4
+    assert head.intra_loss.memory_size < samples  # full in the first epoch
+    assert cfg.data.train.split == 'xsub_train' and cfg.data.test.split == 'xsub_val'
+    layout = dict(dataset='nturgb+d', feats=[stream])
+    assert steps(cfg.data.train.pipeline)[2] == ('GenSkeFeat', layout)
+    assert steps(cfg.data.test.pipeline)[2] == ('UniformSampleDecode', dict(clip_len=24, num_clips=10))
+    assert cfg.work_dir == f'./work_dirs/demo/{stream}'

@@ -20,7 +20,6 @@ from tests.run import ROOT, log_lines, shell
 
 PAGES = sorted((ROOT / 'docs').glob('*.md'))
 TRAINED = {'configs.md': 'mine/j.py', 'extending.md': 'mine/parts.py'}  # configs that a page writes, to train
-LATER = {'tools/quickstart.sh'}  # comes with the demo data
 SKIPPED = {'work_dirs', 'node_modules', 'build', 'dist'}
 EVERY_PAGE = sorted(
     path
@@ -97,7 +96,7 @@ def parser_of(tool: str):
 def parsed(words: list[str]) -> argparse.Namespace | None:
     """What a tool's own parser makes of a command, or None for a command that is no tool's."""
     script = next((word for word in words if word.startswith('tools/')), None)
-    if script is None or script in LATER:
+    if script is None:
         return None
     assert (ROOT / script).is_file(), script
     rest = words[words.index(script) + 1 :]
@@ -189,5 +188,5 @@ PATH = re.compile(r'`((?:aclnet|configs|tools|tests|docs|data)/[\w./-]+)`')
 def test_files_that_a_page_names_are_there(page):
     made = {block.file for block in blocks(page)}
     named = PATH.findall(FENCED.sub('', page.read_text(encoding='utf-8')))
-    lost = [path for path in named if not (ROOT / path).exists() and path not in made | LATER]
+    lost = [path for path in named if not (ROOT / path).exists() and path not in made]
     assert not [path for path in lost if Path(path).parts[0] != 'data' and path != 'configs/mine']

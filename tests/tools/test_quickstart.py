@@ -14,31 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.made import small_clone
 from tests.run import ROOT, checkpoint, log_lines, shell
 
 
 @pytest.fixture(scope='module')
 def project(tmp_path_factory):
-    """A clone whose demo is small: 14 classes, 2 subjects, 8 epochs."""
-    folder = tmp_path_factory.mktemp('clone')
-    for name in ('aclnet', 'configs', 'tools'):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns('__pycache__'))
-    small = {
-        'configs/_base_/schedules/sgd_demo.py': {'total_epochs = 28': 'total_epochs = 8'},
-        'configs/_base_/demo.py': {'interval=7': 'interval=1'},
-        'configs/_base_/models/aclnet_demo.py': {
-            'base_channels=24': 'base_channels=8',
-            'in_channels=96': 'in_channels=32',
-        },
-        'aclnet/datasets/demo/make.py': {'subjects=16, repetitions=1': 'subjects=2, repetitions=1'},
-    }
-    for name, changes in small.items():
-        text = (folder / name).read_text()
-        for old, new in changes.items():
-            assert old in text, f'{name} has no {old} any more'
-            text = text.replace(old, new)
-        (folder / name).write_text(text)
-    return folder
+    return small_clone(tmp_path_factory.mktemp('clone'))
 
 
 def start(project, **env):
