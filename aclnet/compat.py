@@ -5,12 +5,14 @@ Import this module before the first ``import mmcv`` (``aclnet.registry`` does):
 - mmcv imports cv2, whose wheel needs the system's libGL; nothing here draws or decodes images, so where cv2 cannot be
   imported a placeholder stands in for it.
 - ``mmcv.runner`` imports torchvision for a list of model names only; a placeholder stands in during that one import.
-- mmcv announces its version 2 at every import; that one warning is silenced.
+- mmcv announces its version 2 at every import, and what it imports of torch that there is a CUDA compiler and no GPU;
+  these two warnings are silenced.
 - mmcv's ``Config.pretty_text`` passes yapf an argument that yapf 0.40 removed.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 import types
 import warnings
@@ -43,11 +45,17 @@ def _import_mmcv() -> None:
         placeholder = types.ModuleType('torchvision')
         vars(placeholder)['__version__'] = '0.0.0'
         sys.modules['torchvision'] = placeholder
+    extensions = logging.getLogger('torch.utils.cpp_extension')
+    quiet = 'torch.utils.cpp_extension' not in sys.modules
+    if quiet:
+        extensions.disabled = True
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings('ignore', message='On January 1, 2023, MMCV')
             import mmcv.runner  # noqa: F401
     finally:
+        if quiet:
+            extensions.disabled = False
         if borrowed:
             del sys.modules['torchvision']
 

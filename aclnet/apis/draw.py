@@ -15,6 +15,7 @@ from aclnet.errors import ACLNetError, nearest
 from aclnet.evaluation import load_scores
 from aclnet.evaluation.labels import read_labels
 from aclnet.files import read_text
+from aclnet.models import build_model
 from aclnet.visualization import draw_clips, draw_confusion, draw_superclasses, save_figure
 from aclnet.visualization.canvas import check_format
 
@@ -84,7 +85,7 @@ def _superclasses(
     cfg: Config, path: str | None, names: list[str] | None, title: str | None, samples: Sequence[str]
 ) -> Figure:
     path = path or os.path.join(cfg.work_dir, 'latest.pth')
-    term = cfg.model.cls_head.get('inter_loss')
+    term = getattr(build_model(cfg.model).cls_head, 'inter_loss', None)
     if term is None:
         raise ACLNetError(f'config {cfg.filename} has model.cls_head.inter_loss off: it learns no superclasses')
     state = load_checkpoint(path)['state_dict']
