@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
 import os
 import re
@@ -9,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -143,3 +146,17 @@ def test_an_interpreter_with_venv_is_preferred(tmp_path):
 def test_quickstart_takes_no_arguments():
     done = shell('bash', 'tools/quickstart.sh', '--epochs', '3')
     assert done.returncode == 2 and done.stderr.startswith('usage: bash tools/quickstart.sh')
+
+
+def test_torch_comes_without_cuda_where_there_is_no_gpu_and_the_index_answers(tmp_path):
+    (tmp_path / 'whl/torch').mkdir(parents=True)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        index = f'http://127.0.0.1:{server.server_port}/whl'
+        gpu = Path('/proc/driver/nvidia/version').exists() or shutil.which('nvidia-smi') is not None
+        for given, expected in ((index, '' if gpu else index), (f'{index}/cu999', ''), ('', '')):
+            script = f'source tools/env.sh; torch_index {sys.executable}'
+            done = shell('bash', '-euc', script, ACLNET_TORCH_INDEX=given, no_proxy='127.0.0.1')
+            assert (done.stdout.strip(), done.stderr) == (expected, '')
+        server.shutdown()
