@@ -18,6 +18,7 @@ from aclnet.files import read_text
 from aclnet.models import build_model
 from aclnet.visualization import draw_clips, draw_confusion, draw_superclasses, save_figure
 from aclnet.visualization.canvas import check_format
+from aclnet.visualization.confusion import class_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,12 +63,13 @@ def draw(
 
 
 def _names(cfg: Config, path: str | None) -> list[str] | None:
-    """One class name per line; by default those beside the annotation file of data.test, if there are any."""
-    if path is None:
-        path = f'{os.path.splitext(cfg.data.test.ann_file)[0]}_classes.txt'
-        if not os.path.exists(path):
-            return None
-    return read_text(path, f'file of class names {path}').splitlines()[: cfg.model.cls_head.num_classes]
+    """One class name per line; by default those beside the annotation file of data.test, if they are as many."""
+    beside = f'{os.path.splitext(cfg.data.test.ann_file)[0]}_classes.txt'
+    if path is None and not os.path.exists(beside):
+        return None
+    found = read_text(path or beside, f'file of class names {path or beside}').splitlines()
+    classes = cfg.model.cls_head.num_classes
+    return class_names(found, classes) if path or len(found) == classes else None
 
 
 def _confusion(

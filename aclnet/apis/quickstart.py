@@ -36,11 +36,15 @@ def quickstart() -> None:
     """
     configs = {stream: load_config(f'{_CONFIGS}/{stream}.py') for stream in STREAMS}
     folder = os.path.dirname(configs['j'].work_dir)
-    with _alone(folder) as lock:
-        _make_data(configs['j'].data.test.ann_file)
-        _train(configs, lock)
-        print('[4/4] fusing and drawing', flush=True)
-        _report(configs['j'], folder)
+    try:
+        with _alone(folder) as lock:
+            _make_data(configs['j'].data.test.ann_file)
+            _train(configs, lock)
+            print('[4/4] fusing and drawing', flush=True)
+            _report(configs['j'], folder)
+    except KeyboardInterrupt:
+        print('the same command goes on where this one stopped', flush=True)
+        raise
 
 
 @contextlib.contextmanager

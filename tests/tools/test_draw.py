@@ -94,6 +94,8 @@ def test_what_cannot_be_drawn_is_told(trained, tmp_path):
     assert 'has no sample clip_x' in refused('clips', config, '--samples', 'clip_x')
     assert '.png, .svg, .pdf' in refused('clips', config, '--out', tmp_path / 'clips.gif')
     (tmp_path / 'names.txt').write_text('one\n')
+    for picture in ('superclasses', 'clips'):
+        assert '3 classes but 1 names' in refused(picture, config, '--names', tmp_path / 'names.txt')
     assert '3 classes but 1 names' in refused('confusion', config, '--names', tmp_path / 'names.txt')
     assert 'no.txt does not exist' in refused('confusion', config, '--names', tmp_path / 'no.txt')
     assert 'no.pkl does not exist' in refused('confusion', config, '--input', tmp_path / 'no.pkl')

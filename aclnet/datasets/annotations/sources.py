@@ -21,6 +21,8 @@ SOURCES = {
 
 def hint(path: str) -> str:
     """What to do about a missing annotation file, as the end of a sentence."""
+    if os.path.basename(path) == 'demo.pkl':
+        return f'; make it: python tools/data/make_demo.py --out {path}'
     url = SOURCES.get(os.path.basename(path))
     if url is None:
         return '; data/README.md says how to get or make annotation files'

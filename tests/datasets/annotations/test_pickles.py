@@ -136,3 +136,8 @@ def test_a_hostile_file_is_refused_and_not_run(tmp_path):
 def test_numpy_labels_and_frames_are_whole_numbers(tmp_path):
     annotations = [dict(frame_dir='a', label=np.int64(3), total_frames=np.int32(2))]
     assert load_annotations(write(tmp_path / 'a.pkl', annotations)).annotations == annotations
+
+
+def test_the_demo_data_is_made(tmp_path):
+    with pytest.raises(ACLNetError, match=r'make it: python tools/data/make_demo\.py --out .*/demo\.pkl$'):
+        load_annotations(tmp_path / 'demo.pkl')
