@@ -31,9 +31,15 @@ class _Placeholder(types.ModuleType):
 
 
 def _stand_in_for_cv2() -> None:
+    path = list(sys.path)
     try:
         import cv2  # noqa: F401
     except Exception:  # a missing libGL raises ImportError, an ABI mismatch with numpy AttributeError
+        sys.path[:] = (
+            path  # cv2 puts its own folder there, whose 'typing' processes started later would take for Python's
+        )
+        for name in [name for name in sys.modules if name.startswith('cv2.')]:
+            del sys.modules[name]
         cv2 = _Placeholder('cv2')
         vars(cv2)['__version__'] = '0.0.0'
         sys.modules['cv2'] = cv2
