@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -22,9 +23,11 @@ __all__ = [
     'get_dist_info',
     'init',
     'local_device',
-    'loss_scale',
+    'on_rank_0',
     'row_counts',
 ]
+
+T = TypeVar('T')
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 
@@ -142,10 +145,14 @@ def broadcast_buffers(module: torch.nn.Module, only: type | tuple[type, ...] | N
     """Give every rank rank 0's buffers, of all submodules or of those of the types ``only``."""
     if get_dist_info()[1] == 1:
         return
-    for part in module.modules():
-        if only is None or isinstance(part, only):
-            for buffer in part.buffers(recurse=False):
-                dist.broadcast(buffer, src=0)
+    parts = [part for part in module.modules() if only is None or isinstance(part, only)]
+    buffers = [buffer for part in parts for buffer in part.buffers(recurse=False)]
+    for dtype in dict.fromkeys(buffer.dtype for buffer in buffers):
+        alike = [buffer for buffer in buffers if buffer.dtype == dtype]
+        packed = torch.cat([buffer.reshape(-1) for buffer in alike])  # one message instead of hundreds
+        dist.broadcast(packed, src=0)
+        for buffer, values in zip(alike, packed.split([buffer.numel() for buffer in alike])):
+            buffer.copy_(values.view_as(buffer))
 
 
 def row_counts(rows: int, device: torch.device) -> list[int]:
@@ -168,10 +175,21 @@ def gather_rows(x: torch.Tensor, counts: list[int]) -> torch.Tensor:
     return x if len(counts) == 1 else _GatherRows.apply(x, counts)
 
 
-def loss_scale(rows: int, device: torch.device) -> float:
-    """Weight of this rank's mean so that the average over ranks is the mean over all their samples."""
-    counts = row_counts(rows, device)
-    return len(counts) * rows / max(1, sum(counts))
+def on_rank_0(do: Callable[[], T]) -> T:
+    """``do()`` on rank 0 only; its result, or its ``ACLNetError``, on every rank."""
+    if get_dist_info()[1] == 1:
+        return do()
+    result: Any = None
+    failure = None
+    if get_dist_info()[0] == 0:
+        try:
+            result = do()
+        except ACLNetError as error:
+            failure = str(error)
+    failure, result = broadcast_object((failure, result))
+    if failure is not None:
+        raise ACLNetError(failure)
+    return result
 
 
 class _GatherRows(torch.autograd.Function):

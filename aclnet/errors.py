@@ -37,6 +37,7 @@ def run_tool(main: Callable[[], object]) -> None:
     except BrokenPipeError:  # whoever read the output has seen enough, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr, flush=True)
-        sys.exit(130)
+    except KeyboardInterrupt as stop:  # of Ctrl-C, or of a training that stopped for a signal
+        if os.environ.get('RANK', '0') == '0':
+            print(str(stop) or 'interrupted', file=sys.stderr, flush=True)
+        sys.exit(128 + getattr(stop, 'signum', 2))

@@ -137,12 +137,23 @@ def atomic_write(path: str | os.PathLike, mode: str = 'wb') -> Iterator[IO]:
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
         os.replace(temporary, path)
         temporary = None
+        _sync_folder(folder)
     except OSError as error:
         raise ACLNetError(f'{path} cannot be written: {error.strerror or error}') from error
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+
+
+def _sync_folder(path: str) -> None:
+    """Make a new name survive a power failure; some file systems can't, and need not."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _umask() -> int:

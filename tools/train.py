@@ -35,6 +35,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         metavar='CHECKPOINT',
         help="checkpoint to go on from (default: work_dir's latest.pth, if it is there)",
     )
+    options.add_argument(
+        '--autoscale-lr',
+        action='store_true',
+        help='scale optimizer.lr with the samples per update: from auto_scale_lr.base_batch_size to those of all '
+        'processes',
+    )
     options.add_argument('--no-auto-resume', action='store_true', help='start anew even if work_dir holds a latest.pth')
     return options.parse_args(argv)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import logging
 import os
 import time
 from typing import Any
@@ -14,12 +16,13 @@ from mmcv import Config, DictAction
 
 import aclnet
 from aclnet import distributed
-from aclnet.apis.config import load_config
+from aclnet.apis.config import load_config, required
 from aclnet.apis.data import build_subset
 from aclnet.apis.log import start_log
 from aclnet.apis.test import evaluate_checkpoint
-from aclnet.apis.train import set_random_seed, train_model
-from aclnet.engine.checkpoint import load_checkpoint
+from aclnet.apis.train import open_archive, set_random_seed, train_model
+from aclnet.engine import Archive
+from aclnet.engine.checkpoint import read_checkpoint
 from aclnet.errors import ACLNetError
 from aclnet.files import atomic_write
 from aclnet.models import build_model
@@ -59,11 +62,18 @@ def train(args: argparse.Namespace) -> dict:
 
 def _train(args: argparse.Namespace, cfg: Config) -> dict:
     rank, world = distributed.get_dist_info()
-    _make_folder(cfg.work_dir)
-    timestamp = distributed.broadcast_object(time.strftime('%Y%m%d_%H%M%S'))
+    opened: list[Archive] = []  # on rank 0
+
+    def begin() -> tuple[str, int]:
+        opened.append(open_archive(cfg))
+        return time.strftime('%Y%m%d_%H%M%S'), _seed(args, cfg, opened[0])
+
+    timestamp, cfg.seed = distributed.on_rank_0(begin)
     logger = start_log(os.path.join(cfg.work_dir, f'{timestamp}.log'), cfg.log_level)
-    cfg.seed = distributed.broadcast_object(_seed(args, cfg))
     set_random_seed(cfg.seed, args.deterministic)
+    cfg.deterministic = args.deterministic or cfg.get('deterministic', False)
+    if args.autoscale_lr:
+        _autoscale_lr(cfg, logger)
     text = cfg.pretty_text  # formatting takes its time: once is enough
     if rank == 0:
         with atomic_write(os.path.join(cfg.work_dir, os.path.basename(args.config)), 'w') as stream:
@@ -99,7 +109,19 @@ def _train(args: argparse.Namespace, cfg: Config) -> dict:
         meta=meta,
         compile=args.compile,
         amp=args.amp or cfg.get('amp'),
+        archive=opened[0] if opened else None,
     )
+
+
+def _autoscale_lr(cfg: Config, logger: logging.Logger) -> None:
+    """Scale the learning rate with the number of samples that make an update."""
+    per_gpu = {'videos_per_gpu': cfg.data.get('videos_per_gpu', 16), **(cfg.data.get('train_dataloader') or {})}
+    processes = distributed.get_dist_info()[1]
+    real = processes * per_gpu['videos_per_gpu'] * cfg.optimizer_config.get('cumulative_iters', 1)
+    base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size', per_gpu['videos_per_gpu'])
+    lr = required(cfg, 'optimizer').lr
+    cfg.optimizer.lr = lr * real / base
+    logger.info('--autoscale-lr: learning rate %g for %d samples → %g for %d', lr, base, cfg.optimizer.lr, real)
 
 
 def test(args: argparse.Namespace) -> dict[str, float]:
@@ -123,28 +145,23 @@ def test(args: argparse.Namespace) -> dict[str, float]:
         distributed.close()
 
 
-def _seed(args: argparse.Namespace, cfg: Config) -> int:
-    """The seed that was asked for, or the one of the training that is resumed, or a drawn one."""
+def _seed(args: argparse.Namespace, cfg: Config, archive: Archive) -> int:
+    """The seed that was asked for, or that of the training that is gone on with, or a drawn one; on rank 0."""
     asked = args.seed if args.seed is not None else cfg.get('seed')
     if asked is not None:
         if not isinstance(asked, int) or not 0 <= asked < 2**63:
             raise ACLNetError(f'the seed must be a whole number from 0 to 2**63 - 1, got {asked!r}')
         return asked
-    latest = cfg.resume_from or os.path.join(cfg.work_dir, 'latest.pth')
-    if (cfg.resume_from or cfg.auto_resume) and os.path.exists(latest) and distributed.get_dist_info()[0] == 0:
-        seed = load_checkpoint(latest)['meta'].get('seed')
-        if seed is not None:
-            return int(seed)
-    return int(np.random.default_rng().integers(2**31))
-
-
-def _make_folder(path: str) -> None:
-    try:
-        os.makedirs(path, exist_ok=True)
-    except OSError as error:
-        raise ACLNetError(f'work_dir {path} cannot be made: {error.strerror}; choose another with --work-dir') from None
-    if not os.access(path, os.W_OK):
-        raise ACLNetError(f'work_dir {path} cannot be written; choose another with --work-dir')
+    seed = None
+    if cfg.resume_from:
+        seed = read_checkpoint(cfg.resume_from)['meta'].get('seed')
+    elif cfg.auto_resume:
+        seed = archive.seed
+        for path in archive.candidates() if seed is None else ():
+            with contextlib.suppress(ACLNetError):  # damaged ones are named when the training begins
+                seed = read_checkpoint(path)['meta'].get('seed')
+                break
+    return int(np.random.default_rng().integers(2**31)) if seed is None else int(seed)
 
 
 def _device_name() -> str:

@@ -30,9 +30,20 @@ _DEFAULTS = dict(
     evaluation=dict(interval=1, metrics=['top_k_accuracy']),
     log_config=dict(interval=100, hooks=[dict(type='TextLoggerHook')]),
     dist_params=dict(backend=None),
+    sync_bn=False,
 )
 _REQUIRED = ('model', 'data')
-KNOWN_KEYS = (*_DEFAULTS, *_REQUIRED, 'optimizer', 'lr_config', 'total_epochs', 'work_dir', 'seed', 'amp')
+KNOWN_KEYS = (
+    *_DEFAULTS,
+    *_REQUIRED,
+    'optimizer',
+    'lr_config',
+    'total_epochs',
+    'work_dir',
+    'seed',
+    'amp',
+    'auto_scale_lr',
+)
 _SUBSETS = ('train', 'val', 'test')
 _DATA_KEYS = (*_SUBSETS, *(f'{name}_dataloader' for name in _SUBSETS), 'videos_per_gpu', 'workers_per_gpu',
               'persistent_workers')  # fmt: skip

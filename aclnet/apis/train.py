@@ -8,6 +8,7 @@ import os
 import random
 import warnings
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from mmcv import Config
 from mmcv.runner import build_optimizer
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader
 
 from aclnet import distributed
 from aclnet.apis.config import complete, required
@@ -23,21 +25,25 @@ from aclnet.apis.log import get_logger
 from aclnet.apis.test import evaluate_checkpoint, metric_options, set_benchmark
 from aclnet.datasets import Dataset
 from aclnet.engine import (
-    AmpOptimizerHook,
+    Archive,
     BatchProcessor,
     EpochHook,
     EpochRunner,
     EvaluationHook,
+    SettleHook,
     load_checkpoint,
     load_weights,
+    settings_of,
 )
-from aclnet.engine.checkpoint import unwrapped
+from aclnet.engine.checkpoint import read_checkpoint, unwrapped
 from aclnet.errors import ACLNetError
 from aclnet.evaluation import evaluate
+from aclnet.models import synchronized
 
-__all__ = ['set_random_seed', 'train_model']
+__all__ = ['open_archive', 'set_random_seed', 'train_model']
 
-_RUN_ORDER = dict(epoch=20, evaluation=45)  # mmcv's checkpoint hook has 50, loggers 90
+# the optimizer has 40, custom hooks 50, checkpoints 60, loggers 90
+_RUN_ORDER = dict(epoch=41, settle=42, evaluation=45)
 
 
 def set_random_seed(seed: int, deterministic: bool = False) -> None:
@@ -62,6 +68,7 @@ def train_model(
     meta: dict | None = None,
     compile: bool = False,
     amp: str | None = None,
+    archive: Archive | None = None,
 ) -> dict[str, dict[str, float]]:
     """Train a model as the config says.
 
@@ -77,11 +84,13 @@ def train_model(
         meta: goes into checkpoints.
         compile: run the model through torch.compile.
         amp: 'bf16' or 'fp16'.
+        archive: the checkpoints of work_dir, on rank 0; None opens them.
 
     Returns:
         metrics of the tests that were asked for, by 'last' and 'best'.
 
     Raises:
+        Stopped: SIGINT or SIGTERM asked for it; work_dir holds what the next call goes on from.
         ACLNetError: something in config, data or checkpoints is wrong.
     """
     cfg = complete(cfg)
@@ -98,12 +107,21 @@ def train_model(
         for data, (mode, _) in zip(datasets, workflow)
     ]
     model = model.to(device)
+    if cfg.sync_bn:
+        model = synchronized(model)
     if compile:
         model.compile()
+    rank = distributed.get_dist_info()[0]
+    if rank == 0 and archive is None:
+        archive = open_archive(cfg)
+    distributed.on_rank_0(lambda: cast(Archive, archive).begin(seed, anew=_anew(cfg)))
     processor = BatchProcessor(device, amp)
+    distributed.broadcast_buffers(model)  # one start for all ranks, drawn prototypes included
     runner = EpochRunner(
         _parallel(model, cfg, device),
         processor,
+        archive=archive,
+        settings=settings_of({**cfg, 'amp': amp}),
         optimizer=_optimizer(model, cfg),
         work_dir=cfg.work_dir,
         logger=logger,
@@ -114,10 +132,34 @@ def train_model(
     _register_hooks(runner, cfg, amp)
     if validate:
         runner.register_hook(_evaluation_hook(cfg, seed, processor), priority=_RUN_ORDER['evaluation'])
-    _start_from(runner, cfg, logger)
-    distributed.broadcast_buffers(unwrapped(runner.model))  # one start for all ranks, drawn prototypes included
+    if rank:
+        torch.manual_seed(seed + rank)  # dropout of different samples
+    _start_from(runner, cfg, logger, loaders[[mode for mode, _ in workflow].index('train')])
     runner.run(loaders, workflow)
     return _final_tests(runner, cfg, test or {}, logger, compile, amp)
+
+
+def open_archive(cfg: Config) -> Archive:
+    """The checkpoints of ``work_dir``, locked for this process; called on rank 0.
+
+    Raises:
+        ACLNetError: work_dir cannot be written, or another training writes to it.
+    """
+    try:
+        os.makedirs(cfg.work_dir, exist_ok=True)
+    except OSError as error:
+        raise ACLNetError(
+            f'work_dir {cfg.work_dir} cannot be made: {error.strerror}; choose another with --work-dir'
+        ) from None
+    if not os.access(cfg.work_dir, os.W_OK):
+        raise ACLNetError(f'work_dir {cfg.work_dir} cannot be written; choose another with --work-dir')
+    archive = Archive(cfg.work_dir)
+    archive.lock()
+    return archive
+
+
+def _anew(cfg: Config) -> bool:
+    return not cfg.auto_resume and cfg.resume_from is None
 
 
 def _parallel(model: nn.Module, cfg: Config, device: torch.device) -> nn.Module:
@@ -145,14 +187,14 @@ def _register_hooks(runner: EpochRunner, cfg: Config, amp: str | None) -> None:
     optimizer_config = copy.deepcopy(cfg.optimizer_config)
     try:
         if amp == 'fp16':
-            optimizer_config = AmpOptimizerHook(**{k: v for k, v in optimizer_config.items() if k != 'type'})
+            optimizer_config.setdefault('scaler_scale', 2.0**16)
         runner.register_training_hooks(
             copy.deepcopy(required(cfg, 'lr_config')),
             optimizer_config,
             copy.deepcopy(cfg.checkpoint_config),
             copy.deepcopy(cfg.log_config),
             copy.deepcopy(cfg.momentum_config),
-            custom_hooks_config=copy.deepcopy(cfg.custom_hooks),
+            custom_hooks_config=[_placed(hook) for hook in cfg.custom_hooks or ()],
         )
     except (KeyError, TypeError, ValueError, AssertionError, ImportError) as error:
         raise ACLNetError(
@@ -160,6 +202,13 @@ def _register_hooks(runner: EpochRunner, cfg: Config, amp: str | None) -> None:
             f'custom_hooks) cannot be built: {error}'
         ) from None
     runner.register_hook(EpochHook(), priority=_RUN_ORDER['epoch'])
+    runner.register_hook(SettleHook(), priority=_RUN_ORDER['settle'])
+
+
+def _placed(hook: dict) -> dict:
+    """An average is updated before anybody reads or saves it."""
+    first = {'priority': 'ABOVE_NORMAL'} if isinstance(hook, dict) and hook.get('type') == 'EMAHook' else {}
+    return {**first, **copy.deepcopy(hook)} if isinstance(hook, dict) else hook
 
 
 def _evaluation_hook(cfg: Config, seed: int, processor: BatchProcessor) -> EvaluationHook:
@@ -174,20 +223,43 @@ def _evaluation_hook(cfg: Config, seed: int, processor: BatchProcessor) -> Evalu
         raise ACLNetError(f'evaluation {dict(cfg.evaluation)} of the config is wrong: {error}') from None
 
 
-def _start_from(runner: EpochRunner, cfg: Config, logger: logging.Logger) -> None:
+def _start_from(runner: EpochRunner, cfg: Config, logger: logging.Logger, loader: DataLoader) -> None:
     """Resume, by order or because work_dir holds a checkpoint; else load weights to start from."""
-    resume_from = cfg.resume_from
-    latest = os.path.join(cfg.work_dir, 'latest.pth')
-    found = distributed.broadcast_object(os.path.exists(latest))  # rank 0 decides for all
-    if resume_from is None and cfg.auto_resume and found:
-        logger.info('%s exists: going on from there (--no-auto-resume starts anew)', latest)
-        resume_from = latest
-    if resume_from is not None:
-        runner.resume(resume_from)
+    if cfg.resume_from is not None:
+        distributed.on_rank_0(lambda: _check_whole(cfg.resume_from))
+        runner.resume(cfg.resume_from, data_loader=loader)
+        return
+    found = distributed.on_rank_0(lambda: _newest_whole(runner.archive, logger)) if cfg.auto_resume else None
+    if found is not None:
+        logger.info('%s exists: going on from there (--no-auto-resume starts anew)', found[0])
+        runner.resume(*found, data_loader=loader)
     elif cfg.load_from is not None:
         runner.load_checkpoint(cfg.load_from)
     else:
         _load_backbone(unwrapped(runner.model).get_submodule('backbone'), logger)
+
+
+def _check_whole(path: str) -> None:
+    if os.path.isfile(path) and not Archive(os.path.dirname(path) or '.').is_whole(path):
+        raise ACLNetError(f'{path} is damaged: its checksum is not that of run.json; resume from another checkpoint')
+
+
+def _newest_whole(archive: Archive | None, logger: logging.Logger) -> tuple[str, dict] | None:
+    """(path, content) of the checkpoint to go on from, None where there is none; damaged ones are passed over."""
+    candidates = archive.candidates() if archive is not None else []
+    for path in candidates:
+        try:
+            if archive is not None and not archive.is_whole(path):
+                raise ACLNetError(f'{path} is damaged: its checksum is not that of run.json')
+            return path, read_checkpoint(path)
+        except ACLNetError as error:
+            logger.warning('%s; trying the checkpoint before it', error)
+    if candidates:
+        raise ACLNetError(
+            f'none of the {len(candidates)} checkpoints in {os.path.dirname(candidates[0])} can be read; '
+            '--no-auto-resume starts anew'
+        )
+    return None
 
 
 def _load_backbone(backbone: nn.Module, logger: logging.Logger) -> None:

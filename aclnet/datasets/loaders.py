@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, default_collate
 
@@ -45,10 +49,14 @@ class Loader(DataLoader):
     """A ``DataLoader`` whose workers' ``ACLNetError`` reach the caller as the sentence that they are."""
 
     batch_sampler: EpochBatchSampler | OnceBatchSampler
+    generator: torch.Generator
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the training epoch, counted from 1, that the next iteration goes through."""
-        self.batch_sampler.set_epoch(epoch)
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the training epoch, counted from 1, that the next iteration goes through, and its first batch."""
+        self.batch_sampler.set_epoch(epoch, start)
+        # what workers seed torch and numpy with, for transforms that draw from them instead of from the sample's rng
+        words = np.random.SeedSequence((getattr(self.dataset, 'seed', 0), epoch, self.batch_sampler.rank, start))
+        self.generator.manual_seed(int(words.generate_state(1)[0]))
 
     def __iter__(self) -> Iterator[dict]:  # type: ignore[override]  # a generator around torch's own iterator
         try:
@@ -58,6 +66,20 @@ class Loader(DataLoader):
             sentence = _sentence(str(error))
             error.__traceback__ = None  # its frames would keep the workers alive until the next garbage collection
         raise ACLNetError(sentence)
+
+
+def _leave_signals(worker: int) -> None:
+    """Have a worker outlive Ctrl-C and Slurm's SIGTERM, which go to all processes: its trainer decides when it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, 'sigwaitinfo'):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_for_parent, daemon=True).start()
+
+
+def _end_for_parent() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def _sentence(text: str) -> str:
@@ -118,6 +140,8 @@ def build_dataloader(
         sampler = EpochBatchSampler(dataset, videos_per_gpu, shuffle, seed, drop_last, num_replicas, rank)
     if workers_per_gpu == 0:
         kwargs = {name: value for name, value in kwargs.items() if name not in _WORKERS_ONLY}
+    else:
+        kwargs.setdefault('worker_init_fn', _leave_signals)
     kwargs.setdefault('collate_fn', collate)
     kwargs.setdefault('generator', torch.Generator().manual_seed(getattr(dataset, 'seed', 0) + rank))  # not torch's own
     return Loader(

@@ -29,10 +29,16 @@ class _BatchSampler(abc.ABC):
         self.num_replicas = int(num_replicas)
         self.rank = int(rank)
         self.epoch = 1
+        self.start = 0  # the batch, from 0, that the next iteration begins with
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, counted from 1, that the next iteration goes through."""
-        self.epoch = int(epoch)
+    @property
+    def total_batch(self) -> int:
+        """Samples that all ranks take in a step, the last one apart."""
+        return self.batch_size * self.num_replicas
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the epoch, counted from 1, that the next iteration goes through, and the batch it begins with."""
+        self.epoch, self.start = int(epoch), int(start)
 
     @abc.abstractmethod
     def __len__(self) -> int:
@@ -82,7 +88,7 @@ class EpochBatchSampler(_BatchSampler):
         self._certain, self._groups = _repeats(dataset)
         self._total = int(self._certain.sum()) + sum(count for _, count in self._groups)
         if len(self) == 0:
-            step = self.batch_size * self.num_replicas
+            step = self.total_batch
             raise ACLNetError(
                 f'an epoch has {self._total} samples, which is not one step of {step}; '
                 'lower the batch size or leave out drop_last'
@@ -91,7 +97,7 @@ class EpochBatchSampler(_BatchSampler):
             )
 
     def __len__(self) -> int:
-        step = self.batch_size * self.num_replicas
+        step = self.total_batch
         return self._total // step if self.drop_last else -(-self._total // step)
 
     def order(self) -> np.ndarray:
@@ -107,15 +113,23 @@ class EpochBatchSampler(_BatchSampler):
             draw = _rng(self.seed, self.epoch, _ORDER).permutation(draw)
         return np.stack([draw % len(repeats), draw], axis=1)
 
+    def step(self, position: int) -> list[list[SampleKey]]:
+        """What each rank takes in the epoch's step ``position``, counted from 0."""
+        return self._step(self.order(), position)
+
+    def _step(self, order: np.ndarray, position: int) -> list[list[SampleKey]]:
+        block = order[position * self.total_batch : (position + 1) * self.total_batch]
+        if len(block) < self.num_replicas:
+            block = np.concatenate([block, np.resize(order, (self.num_replicas - len(block), 2))])
+        return [
+            [SampleKey(self.epoch, index, draw) for index, draw in part.tolist()]
+            for part in np.array_split(block, self.num_replicas)
+        ]
+
     def __iter__(self) -> Iterator[list[SampleKey]]:
         order = self.order()
-        step = self.batch_size * self.num_replicas
-        for start in range(0, len(self) * step, step):
-            block = order[start : start + step]
-            if len(block) < self.num_replicas:
-                block = np.concatenate([block, np.resize(order, (self.num_replicas - len(block), 2))])
-            mine = np.array_split(block, self.num_replicas)[self.rank]
-            yield [SampleKey(self.epoch, index, draw) for index, draw in mine.tolist()]
+        for position in range(self.start, len(self)):
+            yield self._step(order, position)[self.rank]
 
 
 class OnceBatchSampler(_BatchSampler):
@@ -134,7 +148,7 @@ class OnceBatchSampler(_BatchSampler):
         super().__init__(dataset, batch_size, num_replicas, rank)
         self.epoch = 0
 
-    def set_epoch(self, epoch: int) -> None:
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Validation and test are the same in every epoch."""
 
     def indices(self, rank: int | None = None) -> list[int]:

@@ -30,9 +30,10 @@ class BatchProcessor:
         device: where the model is.
         amp: None, 'bf16' or 'fp16': precision of the forward pass under autocast.
 
-    A call takes the model (its forward is ``model(**batch, return_loss=True)`` → dict of scalars) and returns mmcv's
-    dict(loss, log_vars, num_samples). The loss is the sum of the scalars with ``loss`` in their name; over several
-    ranks it is scaled so that averaged gradients are those of the mean over all samples.
+    A call takes the model (its forward is ``model(**batch, return_loss=True)`` → dict of scalars) and returns
+    dict(loss, values, num_samples): the loss is the sum of the scalars with ``loss`` in their name, over several ranks
+    scaled so that averaged gradients are those of the mean over all samples; ``values`` are the scalars and the loss as
+    means over all ranks, on the device; num_samples counts those of all ranks.
     """
 
     def __init__(self, device: torch.device, amp: str | None = None) -> None:
@@ -50,17 +51,17 @@ class BatchProcessor:
         with self.autocast():
             losses = model(**batch, return_loss=True)
         loss = sum(value for name, value in losses.items() if 'loss' in name)
-        samples = len(batch['label'])
-        scale = distributed.loss_scale(samples, self.device)
-        log_vars = self._log_vars({**losses, 'loss': loss}, scale)
-        return dict(loss=loss if scale == 1 else loss * scale, log_vars=log_vars, num_samples=samples)
+        counts = distributed.row_counts(len(batch['label']), self.device)
+        share = len(counts) * len(batch['label']) / max(1, sum(counts))
+        values = self._means({**losses, 'loss': loss}, share)
+        return dict(loss=loss if share == 1 else loss * share, values=values, num_samples=sum(counts))
 
     @staticmethod
-    def _log_vars(values: dict[str, Tensor], scale: float) -> dict[str, float]:
-        """Means over all ranks, fetched from the device in one go."""
-        stacked = torch.stack([value.detach().float() for value in values.values()])
+    def _means(values: dict[str, Tensor], share: float) -> dict[str, Tensor]:
+        """Means over the samples of all ranks."""
         world = distributed.get_dist_info()[1]
-        if world > 1:
-            stacked = stacked * (scale / world)
-            dist.all_reduce(stacked)
-        return dict(zip(values, stacked.tolist()))
+        if world == 1:
+            return {name: value.detach() for name, value in values.items()}
+        stacked = torch.stack([value.detach().float() for value in values.values()]) * (share / world)
+        dist.all_reduce(stacked)
+        return dict(zip(values, stacked.unbind()))

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import time
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,7 @@ from aclnet import distributed
 from aclnet.errors import ACLNetError
 from aclnet.files import atomic_write, numpy_home
 
-__all__ = ['fetch', 'load_checkpoint', 'load_weights', 'save_checkpoint', 'unwrapped']
+__all__ = ['fetch', 'load_checkpoint', 'load_weights', 'read_checkpoint', 'save_checkpoint', 'unwrapped']
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -68,21 +69,17 @@ def fetch(path: str) -> str:
         return path
     name = f'{hashlib.sha256(path.encode()).hexdigest()[:8]}_{os.path.basename(path.split("?")[0]) or "checkpoint.pth"}'
     target = os.path.join(torch.hub.get_dir(), 'checkpoints', name)
-    failure = None
-    if os.environ.get('LOCAL_RANK', '0') == '0' and not os.path.exists(target):  # once per node
+    if not os.path.exists(target):
         try:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             torch.hub.download_url_to_file(path, target)  # writes to a temporary name first
         except Exception as error:  # urllib, socket and OS errors alike
-            failure = f'{path} could not be downloaded: {error}'
-    failures = [text for text in distributed.gather_objects(failure) if text]
-    if failures:
-        raise ACLNetError(failures[0])
+            raise ACLNetError(f'{path} could not be downloaded: {error}') from None
     return target
 
 
 def load_checkpoint(path: str, map_location: str | torch.device = 'cpu') -> dict[str, Any]:
-    """Read a checkpoint file or address; tensors, plain containers and numpy scalars only.
+    """Read a checkpoint file or address on rank 0, for all ranks; tensors, plain containers and numpy scalars only.
 
     Returns:
         mmcv's dict(meta, state_dict, optimizer); a file that is a bare state dict becomes dict(meta={}, state_dict).
@@ -90,6 +87,11 @@ def load_checkpoint(path: str, map_location: str | torch.device = 'cpu') -> dict
     Raises:
         ACLNetError: it is missing, damaged, a folder, no checkpoint, or holds objects that would run code.
     """
+    return distributed.on_rank_0(lambda: read_checkpoint(path, map_location))
+
+
+def read_checkpoint(path: str, map_location: str | torch.device = 'cpu') -> dict[str, Any]:
+    """Like :func:`load_checkpoint`, on this rank alone."""
     local = fetch(str(path))
     if os.path.isdir(local):
         raise ACLNetError(
@@ -98,6 +100,11 @@ def load_checkpoint(path: str, map_location: str | torch.device = 'cpu') -> dict
     if not os.path.exists(local):
         raise ACLNetError(f'checkpoint {path} does not exist')
     try:
+        if zipfile.is_zipfile(local):
+            with zipfile.ZipFile(local) as archive:
+                damaged = archive.testzip()  # torch itself reads past the checksums
+            if damaged is not None:
+                raise zipfile.BadZipFile(damaged)
         content = torch.load(local, map_location=map_location, weights_only=True)
     except OSError as error:
         raise ACLNetError(f'checkpoint {path} cannot be read: {error}') from None
@@ -123,15 +130,33 @@ def load_checkpoint(path: str, map_location: str | torch.device = 'cpu') -> dict
 
 
 def save_checkpoint(
-    model: nn.Module, path: str, optimizer: torch.optim.Optimizer | None = None, meta: dict | None = None
+    model: nn.Module,
+    path: str,
+    optimizer: torch.optim.Optimizer | None = None,
+    meta: dict | None = None,
+    weights: dict[str, Tensor] | None = None,
+    training: dict | None = None,
 ) -> None:
-    """Write mmcv's dict(meta, state_dict, optimizer) to ``path``, whole or not at all."""
-    content = dict(
+    """Write mmcv's dict(meta, state_dict, optimizer) to ``path``, whole or not at all.
+
+    Args:
+        model: whose weights and buffers are saved.
+        path: the file.
+        optimizer: its state is needed to resume.
+        meta: goes under 'meta', with version and time.
+        weights: saved instead of the model's own where the names agree, such as averaged ones.
+        training: what else a training needs to go on, under the key 'training'; see ``engine/state.py``.
+    """
+    content: dict[str, Any] = dict(
         meta=dict(meta or {}, aclnet_version=aclnet.__version__, time=time.asctime()),
-        state_dict={key: value.detach().cpu() for key, value in unwrapped(model).state_dict().items()},
+        state_dict={
+            key: value.detach().cpu() for key, value in {**unwrapped(model).state_dict(), **(weights or {})}.items()
+        },
     )
     if optimizer is not None:
         content['optimizer'] = optimizer.state_dict()
+    if training is not None:
+        content['training'] = training
     with atomic_write(path) as stream:
         torch.save(content, stream)
 

@@ -5,5 +5,6 @@ from aclnet.models.backbones import DynamicGCN
 from aclnet.models.builder import build_model
 from aclnet.models.heads import AffinityHead
 from aclnet.models.recognizers import SkeletonRecognizer
+from aclnet.models.sync_batch_norm import SyncBatchNorm, synchronized
 
-__all__ = ['AffinityHead', 'DynamicGCN', 'SkeletonRecognizer', 'build_model']
+__all__ = ['AffinityHead', 'DynamicGCN', 'SkeletonRecognizer', 'SyncBatchNorm', 'build_model', 'synchronized']

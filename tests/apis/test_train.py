@@ -241,14 +241,6 @@ def test_what_configs_of_the_field_leave_open(tmp_path, extra):
     assert not torch.equal(first['cls_head.fc_cls.weight'], last['cls_head.fc_cls.weight'])
 
 
-def test_the_gradient_scaler_resumes(tmp_path):
-    tool('train', write_config(tmp_path), '--amp', 'fp16', '--seed', 0)
-    kept = checkpoint(tmp_path / 'work' / 'epoch_2.pth')['meta']['hook_msgs']['grad_scaler']
-    tool('train', write_config(tmp_path, epochs=3), '--amp', 'fp16')
-    after = checkpoint(tmp_path / 'work' / 'epoch_3.pth')['meta']['hook_msgs']['grad_scaler']
-    assert after['_growth_tracker'] != 6 or kept['_growth_tracker'] == 0, 'the scaler began anew'
-
-
 def test_several_labels_per_sample(tmp_path):
     content = annotations(classes=3)
     for item in content['annotations']:

@@ -42,7 +42,8 @@ def run(rank: int, ranks: int, folder: str, port: int) -> None:
         outputs['loss'].backward()
         idle = [name for name, p in model.named_parameters() if p.grad is None]
         optimizer.step()
-        trace.append(dict(log=outputs['log_vars'], idle=idle))
+        log = {name: float(value) for name, value in outputs['values'].items()}
+        trace.append(dict(log=log, idle=idle))
     torch.save(dict(state=model.state_dict(), trace=trace), f'{folder}/{ranks}_{rank}.pt')
     distributed.close()
 

@@ -1,8 +1,10 @@
-"""Tell whoever needs it which epoch it is."""
+"""Tell whoever needs it which epoch it is, and keep the ranks' buffers the same."""
 
 from __future__ import annotations
 
-from mmcv.runner import HOOKS, BaseRunner, Hook
+from typing import Any
+
+from mmcv.runner import HOOKS, Hook
 from torch import nn
 
 from aclnet import distributed
@@ -13,15 +15,16 @@ __all__ = ['EpochHook']
 
 @HOOKS.register_module()
 class EpochHook(Hook):
-    """Before each epoch, and so after a resume too, passes the epoch (from 1) to the sampler and to every part of the
-    model that has a ``set_epoch``. After each epoch all ranks take rank 0's batch-norm statistics, so that they
-    validate and resume from one model."""
+    """Before each epoch, and so after a resume too, passes the epoch (from 1) to the loader and to every part of the
+    model that has a ``set_epoch``, and to the loader how many iterations of it are done. After each iteration all
+    ranks take rank 0's batch-norm statistics."""
 
-    def before_train_epoch(self, runner: BaseRunner) -> None:
-        epoch = runner.epoch + 1
-        for part in (runner.data_loader.batch_sampler, runner.data_loader.sampler, *unwrapped(runner.model).modules()):
-            if hasattr(part, 'set_epoch'):
-                part.set_epoch(epoch)
+    def before_train_epoch(self, runner: Any) -> None:
+        runner.data_loader.set_epoch(runner.epoch + 1, runner.start_step)
+        for part in unwrapped(runner.model).modules():
+            set_epoch: Any = getattr(part, 'set_epoch', None)
+            if set_epoch is not None:
+                set_epoch(runner.epoch + 1)
 
-    def after_train_epoch(self, runner: BaseRunner) -> None:
+    def after_train_iter(self, runner: Any) -> None:
         distributed.broadcast_buffers(runner.model, only=nn.modules.batchnorm._BatchNorm)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sized
 from typing import Any, cast
 
 import numpy as np
-from mmcv.runner import HOOKS, BaseRunner, EvalHook
+from mmcv.runner import HOOKS, EvalHook
 from torch.utils.data import DataLoader
 
 from aclnet import distributed
@@ -51,29 +51,33 @@ class EvaluationHook(EvalHook):
             raise ACLNetError(f"evaluation.save_best is '{save_best}', but the metrics give {', '.join(names)}")
         super().__init__(dataloader, save_best=save_best, test_fn=collect_scores, **kwargs)
 
-    def _do_evaluate(self, runner: BaseRunner) -> None:
-        scores = collect_scores(runner.model, self.dataloader, self.processor, title='validation')
-        if distributed.get_dist_info()[0] == 0:
-            values = self.metric(average_clips(scores))
-            for name, value in values.items():
-                runner.log_buffer.output[name] = value
-            runner.log_buffer.output['eval_iter_num'] = len(self.dataloader)
-            runner.log_buffer.ready = True
-            if self.save_best is not None:
-                self._save_ckpt(runner, float(values[self.key_indicator]))
+    def before_train_epoch(self, runner: Any) -> None:
+        """Evaluates before the first epoch, where ``start`` says so; a resume has no first epoch."""
+        if runner.iter == 0:
+            super().before_train_epoch(runner)
+
+    def _do_evaluate(self, runner: Any) -> None:
+        with runner.averaged():
+            signals = runner.stop_signals if self.by_epoch else None  # an iteration's is finished first
+            scores = collect_scores(runner.model, self.dataloader, self.processor, 'validation', signals)
+        values = distributed.on_rank_0(lambda: self.metric(average_clips(scores)))
+        runner.log_buffer.output.update(values)
+        runner.log_buffer.output['eval_iter_num'] = len(self.dataloader)
+        runner.log_buffer.ready = True
+        if self.save_best is not None:
+            self._save_ckpt(runner, float(values[self.key_indicator]))
         runner.model.train()
 
-    def _save_ckpt(self, runner: BaseRunner, key_score: float) -> None:
+    def _save_ckpt(self, runner: Any, key_score: float) -> None:
         messages = runner.meta['hook_msgs']
         if not self.compare_func(key_score, messages.get('best_score', self.init_value_map[self.rule])):
             return
-        name = f'best_{self.key_indicator}_epoch_{runner.epoch + 1}.pth'
+        when = f'epoch_{runner.epoch + 1}' if self.by_epoch else f'iter_{runner.iter + 1}'
+        name = f'best_{self.key_indicator}_{when}.pth'
         previous = messages.get('best_ckpt')
         messages.update(best_score=key_score, best_ckpt=os.path.join(self.out_dir, name))
         runner.save_checkpoint(self.out_dir, filename_tmpl=name, create_symlink=False)
         mine = previous and os.path.dirname(os.path.abspath(previous)) == os.path.abspath(self.out_dir)
-        if mine and previous != messages['best_ckpt'] and os.path.isfile(previous):
-            os.remove(previous)  # one of a training that this one was resumed from stays
-        runner.logger.info(
-            'best %s so far: %.4f at epoch %d, kept as %s', self.key_indicator, key_score, runner.epoch + 1, name
-        )
+        if mine and previous != messages['best_ckpt']:  # one of a training that this one was resumed from stays
+            distributed.on_rank_0(lambda: runner.archive.remove(os.path.basename(previous)))
+        runner.logger.info('best %s so far: %.4f at %s, kept as %s', self.key_indicator, key_score, when, name)

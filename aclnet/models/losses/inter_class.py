@@ -52,6 +52,8 @@ class InterClassAffinityLoss(ContrastiveTerm):
     superclass_mask: Tensor
     superclass_epoch: Tensor
 
+    counters = ('superclass_epoch', 'superclass_mask')
+
     def __init__(
         self,
         num_classes: int,

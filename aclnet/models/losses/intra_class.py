@@ -45,6 +45,8 @@ class IntraClassMarginLoss(ContrastiveTerm):
     memory_label: Tensor
     memory_count: Tensor
 
+    counters = ('memory_count',)
+
     def __init__(
         self,
         in_channels: int,

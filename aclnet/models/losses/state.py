@@ -29,14 +29,16 @@ def full_precision(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
 class ContrastiveTerm(nn.Module):
     """Base of the contrastive terms: the projection ``cl_fc`` and gathering over ranks.
 
-    A checkpoint without a term's buffers loads and leaves them as
-    they are, since published checkpoints have none.
+    ``counters`` names the buffers whose values Python keeps too. A checkpoint without a term's buffers loads and leaves
+    them as they are, since published checkpoints have none.
 
     Args:
         in_channels: size of the graph embedding, V·V.
         embed_channels: size of the projection.
         sync_memory: whether all ranks share one state or keep their own.
     """
+
+    counters: tuple[str, ...] = ()
 
     def __init__(self, in_channels: int, embed_channels: int, sync_memory: bool) -> None:
         super().__init__()
@@ -50,6 +52,11 @@ class ContrastiveTerm(nn.Module):
         counts = distributed.row_counts(len(rows[0]), rows[0].device)
         first = sum(counts[: distributed.get_dist_info()[0]])
         return first, [distributed.gather_rows(x, counts) for x in rows]
+
+    @property
+    def per_rank(self) -> bool:
+        """Whether each rank keeps a state of its own, which checkpoints then hold for each."""
+        return not self.sync_memory
 
     def read_buffers(self) -> None:
         """Take over what Python keeps of the buffers; called after they were loaded."""
