@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import io
 import logging
 import os
 import re
@@ -157,8 +158,10 @@ def save_checkpoint(
         content['optimizer'] = optimizer.state_dict()
     if training is not None:
         content['training'] = training
+    packed = io.BytesIO()  # torch turns a full disk into an error of its own
+    torch.save(content, packed)
     with atomic_write(path) as stream:
-        torch.save(content, stream)
+        stream.write(packed.getbuffer())
 
 
 def load_weights(
