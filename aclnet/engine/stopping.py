@@ -58,6 +58,10 @@ class StopSignals:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._work is not None:
+            with contextlib.suppress(RuntimeError):  # another rank is gone
+                self._work.wait()  # torch aborts the process if it ends within an exchange
+            self._work = None
         if self._pipe is None:
             return
         for signum, handler in self._handlers.items():
