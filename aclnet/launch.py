@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from aclnet.errors import ACLNetError, run_tool
 
-__all__ = ['Meeting', 'main']
+__all__ = ['Meeting', 'main', 'take_restarts']
 
 
 @dataclass
@@ -89,8 +89,12 @@ def _number(name: str, default: int, least: int = 0, below: int = 10**9) -> int:
     return int(text)
 
 
-def _take_restarts(words: list[str]) -> tuple[int, list[str]]:
-    """Take ``--max-restarts N`` out of a tool's words."""
+def take_restarts(words: list[str]) -> tuple[int, list[str]]:
+    """Take ``--max-restarts N`` out of a tool's words: N, 0 where it isn't there, and the other words.
+
+    Raises:
+        ACLNetError: N is no number.
+    """
     restarts, rest = '0', []
     remaining = iter(words)
     for word in remaining:
@@ -117,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
     processes, tool, *words = sys.argv[1:] if argv is None else argv
     if not processes.isdigit() or int(processes) < 1:
         raise ACLNetError(f"GPUS must be a number of processes of at least 1, got '{processes}'; see --help")
-    restarts, words = _take_restarts(words)
+    restarts, words = take_restarts(words)
     meeting = Meeting.from_environment()
     if int(processes) == meeting.most == 1 and not restarts and not meeting.elastic:
         os.execv(sys.executable, [sys.executable, tool, *words, '--launcher', 'none'])
