@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 
@@ -63,6 +64,10 @@ class _LogFile(logging.FileHandler):
         if isinstance(error, OSError):
             raise self._sentence(error) from None
         super().handleError(record)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):  # said when it was written
+            super().close()
 
     def _sentence(self, error: OSError) -> ACLNetError:
         return ACLNetError(f'{self.baseFilename} cannot be written: {error.strerror}')
