@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import os
+import socket
 import subprocess
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
-from aclnet.errors import ACLNetError
+from aclnet.errors import ACLNetError, LostRankError
 
 __all__ = [
     'LAUNCHERS',
+    'TIMEOUT',
     'barrier',
     'broadcast_buffers',
     'broadcast_object',
@@ -23,13 +30,18 @@ __all__ = [
     'get_dist_info',
     'init',
     'local_device',
+    'meeting_failure',
+    'naming_lost_ranks',
     'on_rank_0',
+    'reach',
     'row_counts',
 ]
 
 T = TypeVar('T')
 
 LAUNCHERS = ('none', 'pytorch', 'slurm')
+TIMEOUT = 600.0  # seconds
+_timeout = TIMEOUT  # that of the group
 
 
 def get_dist_info() -> tuple[int, int]:
@@ -46,20 +58,31 @@ def local_device() -> torch.device:
     return torch.device('cuda', int(os.environ.get('LOCAL_RANK', 0)))
 
 
-def init(launcher: str = 'none', backend: str | None = None) -> None:
+def init(launcher: str = 'none', backend: str | None = None, timeout: float = TIMEOUT, port: int | None = None) -> None:
     """Join the process group that the launcher describes in the environment.
 
     Args:
         launcher: 'none' (one process), 'pytorch' (torchrun's variables) or 'slurm' (srun's).
-        backend: 'nccl' or 'gloo'; None takes nccl where there are GPUs. Without a GPU it is always gloo.
+        backend: 'nccl' or 'gloo'; None takes nccl where there are GPUs. Without a GPU it is always gloo. With nccl,
+            what is on the CPU is exchanged by gloo.
+        timeout: seconds that a rank waits for the others, at the start and in each exchange.
+        port: of rank 0, where MASTER_PORT is not set.
 
     Raises:
-        ACLNetError: unknown launcher, its variables are missing, or there are fewer GPUs than processes on this node.
+        ACLNetError: unknown launcher or backend, the launcher's variables are missing, there are fewer GPUs than
+            processes on this node, or the ranks don't find each other in time.
     """
+    global _timeout
     if launcher not in LAUNCHERS:
         raise ACLNetError(f"there is no launcher '{launcher}' (known: {', '.join(LAUNCHERS)})")
+    if backend not in (None, 'nccl', 'gloo'):
+        raise ACLNetError(f"dist_params.backend must be 'nccl' or 'gloo', got {backend!r}")
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout < 1e9:
+        raise ACLNetError(f'dist_params.timeout must be a number of seconds above 0, got {timeout!r}')
     if launcher == 'none':
         return
+    if port is not None:
+        os.environ.setdefault('MASTER_PORT', str(port))
     if launcher == 'slurm':
         _adopt_slurm()
     missing = [
@@ -70,8 +93,7 @@ def init(launcher: str = 'none', backend: str | None = None) -> None:
             f"launcher '{launcher}' needs the environment variables {', '.join(missing)}; "
             'start through tools/dist_train.sh or tools/dist_test.sh'
         )
-    backend = (backend or 'nccl') if torch.cuda.is_available() else 'gloo'  # published configs ask for nccl
-    if backend != 'gloo':
+    if torch.cuda.is_available():
         local, count = int(os.environ['LOCAL_RANK']), torch.cuda.device_count()
         if local >= count:
             raise ACLNetError(
@@ -79,10 +101,52 @@ def init(launcher: str = 'none', backend: str | None = None) -> None:
                 'start fewer processes or change CUDA_VISIBLE_DEVICES'
             )
         torch.cuda.set_device(local)
+        backend = 'gloo' if backend == 'gloo' else 'cpu:gloo,cuda:nccl'
+    else:
+        backend = 'gloo'  # published configs ask for nccl
+    _timeout = timeout
+    address, at = os.environ['MASTER_ADDR'], os.environ['MASTER_PORT']
+    if os.environ['RANK'] != '0':
+        reach(address, at, timeout)
+    patience = datetime.timedelta(seconds=timeout)
     try:
-        dist.init_process_group(backend)
+        store, rank, world = next(rendezvous('env://', timeout=patience))
+        if os.environ.get('TORCHELASTIC_USE_AGENT_STORE') == 'True':  # it still holds what an earlier attempt put in
+            store = dist.PrefixStore(f'attempt_{os.environ["TORCHELASTIC_RESTART_COUNT"]}', store)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=patience)
     except (RuntimeError, ValueError) as error:
-        raise ACLNetError(f'no contact at {os.environ["MASTER_ADDR"]}:{os.environ["MASTER_PORT"]}: {error}') from error
+        raise meeting_failure(f'{address}:{at}', error) from error
+
+
+def reach(address: str, port: str | int, seconds: float) -> None:
+    """Wait until something listens at a port; torch's own wait fills the screen and cannot be interrupted.
+
+    Raises:
+        ACLNetError: the name is unknown.
+        LostRankError: nothing listens there in time.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            socket.create_connection((address, int(port)), timeout=max(0.1, until - time.monotonic())).close()
+            return
+        except socket.gaierror as error:
+            raise ACLNetError(f'MASTER_ADDR {address} is no host that this node knows: {error.strerror}') from None
+        except (OSError, OverflowError, ValueError) as error:
+            if time.monotonic() >= until or not isinstance(error, OSError):
+                raise LostRankError(
+                    f'nobody answered at {address}:{port} within {seconds:g} s ({error}); MASTER_ADDR and MASTER_PORT '
+                    'must be those of the first node, which must have been started'
+                ) from None
+        time.sleep(0.2)
+
+
+def meeting_failure(place: str, error: BaseException) -> ACLNetError:
+    """What torch's error on processes that did not meet at ``place``, 'host:port', means."""
+    said = str(error).partition('\n')[0]
+    if 'EADDRINUSE' in said or 'address already in use' in said:
+        return ACLNetError(f'{place} is already in use on this node; choose another port with MASTER_PORT')
+    return LostRankError(f'the processes did not meet at {place}: {said}')
 
 
 def _adopt_slurm() -> None:
@@ -101,7 +165,8 @@ def _adopt_slurm() -> None:
     if torch.cuda.device_count() == 1:  # srun gave each task a GPU of its own
         env['LOCAL_RANK'] = '0'
     os.environ.update(env)
-    os.environ.setdefault('MASTER_PORT', '29500')
+    job = os.environ.get('SLURM_JOB_ID', '')
+    os.environ.setdefault('MASTER_PORT', str(15000 + int(job) % 15000 if job.isdigit() else 29500))  # jobs share nodes
     if 'MASTER_ADDR' not in os.environ:
         try:
             names = subprocess.run(['scontrol', 'show', 'hostnames', nodes], capture_output=True, text=True, check=True)
@@ -110,9 +175,30 @@ def _adopt_slurm() -> None:
         os.environ['MASTER_ADDR'] = names.stdout.split()[0]
 
 
+@contextlib.contextmanager
+def naming_lost_ranks() -> Iterator[None]:
+    """Turn what an exchange raises when another rank died or hangs into a sentence; also a decorator.
+
+    Raises:
+        LostRankError: an exchange failed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error)
+        if not isinstance(error, dist.DistError) and '/gloo/' not in said:  # gloo raises nothing more special
+            raise
+        if 'imed out' in said or 'imeout' in said:
+            raise LostRankError(
+                f'no answer from the other ranks in {_timeout:g} s: one of them died or hangs, or needs longer than '
+                'dist_params.timeout of the config allows'
+            ) from error
+        raise LostRankError('the connection to another rank broke: its process has ended') from error
+
+
 def close() -> None:
-    """Leave the process group, if there is one."""
-    if dist.is_available() and dist.is_initialized():
+    """Leave the process group, if there is one; not while an error is on its way: torch may wait for ever for it."""
+    if dist.is_available() and dist.is_initialized() and sys.exc_info()[0] is None:
         dist.destroy_process_group()
 
 
@@ -127,7 +213,7 @@ def broadcast_object(value: Any) -> Any:
     if get_dist_info()[1] == 1:
         return value
     box = [value]
-    dist.broadcast_object_list(box, src=0, device=local_device())
+    dist.broadcast_object_list(box, src=0)
     return box[0]
 
 

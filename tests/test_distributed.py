@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from aclnet import distributed
-from aclnet.errors import ACLNetError
+from aclnet.errors import ACLNetError, LostRankError
 from aclnet.models import build_model
 
 ROOT = Path(__file__).parents[1]
@@ -60,7 +60,7 @@ def run(folder: Path, ranks: int) -> list[dict]:
 
 @pytest.fixture
 def job(tmp_path):
-    def make(sync=True, sizes=(6, 5, 7, 4, 6, 3, 2, 9)):
+    def make(sync=True, sizes=(6, 5, 7, 4, 6, 3, 2, 9), lr=0.05, only=None):
         torch.manual_seed(0)
         model = build_model(model_config(sync)).double()
         with torch.no_grad():
@@ -71,16 +71,26 @@ def job(tmp_path):
             (1 + step // 2, torch.randn(n, 1, 1, 6, 20, 3, dtype=torch.float64), torch.randint(4, (n,)))
             for step, n in enumerate(sizes)
         ]
-        torch.save(dict(model=model_config(sync), state=model.state_dict(), batches=batches), tmp_path / 'job.pt')
+        torch.save(
+            dict(model=model_config(sync), state=model.state_dict(), batches=batches, lr=lr, only=only),
+            tmp_path / 'job.pt',
+        )
         return tmp_path
 
     return make
 
 
-def test_ranks_follow_one_rank_with_all_their_samples(job):
-    folder = job()
+@pytest.mark.parametrize(
+    ('ranks', 'sizes'),
+    [
+        (2, (6, 5, 7, 4, 6, 3, 2, 9)),  # a rank has 1 to 5 samples
+        pytest.param(3, (6, 5, 7, 4, 6, 3, 4, 9), marks=pytest.mark.slow),
+    ],
+)
+def test_ranks_follow_one_rank_with_all_their_samples(job, ranks, sizes):
+    folder = job(sizes=sizes)
     [alone] = run(folder, 1)
-    together = run(folder, 2)
+    together = run(folder, ranks)
     for rank in together:
         for name, value in alone['state'].items():
             torch.testing.assert_close(
@@ -89,11 +99,14 @@ def test_ranks_follow_one_rank_with_all_their_samples(job):
         for step, (mine, wanted) in enumerate(zip(rank['trace'], alone['trace'])):
             assert mine['idle'] == wanted['idle'], f'step {step}'
             assert mine['log'] == pytest.approx(wanted['log'], rel=1e-4, abs=1e-6), f'step {step}'
+            torch.testing.assert_close(mine['grads'], wanted['grads'], rtol=1e-8, atol=1e-8)
+            torch.testing.assert_close(mine['superclasses'], wanted['superclasses'])
     first, last = alone['trace'][0], alone['trace'][-1]
     projections = {f'cls_head.{term}_loss.cl_fc.{part}' for term in ('inter', 'intra') for part in ('weight', 'bias')}
     assert set(first['idle']) == projections, 'a term that is 0 must leave its projection alone'
     assert not last['idle'] and last['log']['loss_inter'] > 0 and last['log']['loss_intra'] > 0
     assert alone['state']['cls_head.inter_loss.confusion'].sum() > 0
+    assert last['superclasses'].any()
 
 
 def test_without_sync_each_rank_keeps_its_own_memory(job):
@@ -102,6 +115,18 @@ def test_without_sync_each_rank_keeps_its_own_memory(job):
     assert not torch.equal(one['state'][name], two['state'][name])
     weight = 'cls_head.fc_cls.weight'
     assert torch.equal(one['state'][weight], two['state'][weight])
+
+
+def test_without_sync_the_state_of_a_rank_is_that_of_its_share_alone(job):
+    together = run(job(sync=False, lr=0.0), 2)  # with weights that stand still, as gradients are shared all the same
+    for rank, mine in enumerate(together):
+        [alone] = run(job(sync=False, lr=0.0, only=(rank, 2)), 1)
+        for name, value in alone['state'].items():
+            torch.testing.assert_close(mine['state'][name], value, msg=lambda text, name=name: f'{name}: {text}')
+        for here, there in zip(mine['trace'], alone['trace']):
+            torch.testing.assert_close(here['superclasses'], there['superclasses'])
+    counts = [rank['state']['cls_head.inter_loss.confusion'].sum() for rank in together]
+    assert all(count > 0 for count in counts)
 
 
 def test_ranks_leave_an_iteration_with_one_set_of_statistics(tmp_path):
@@ -166,3 +191,41 @@ def test_slurm_variables_make_a_group(tmp_path):
         [sys.executable, '-c', script], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
     )
     assert done.stdout.split() == ['(0,', '1)', '[1]'], done.stderr
+
+
+@pytest.mark.parametrize(
+    ('options', 'says'),
+    [
+        (dict(backend='mpi'), "dist_params.backend must be 'nccl' or 'gloo', got 'mpi'"),
+        (dict(timeout=0), 'dist_params.timeout must be a number of seconds above 0, got 0'),
+        (dict(timeout='10'), "dist_params.timeout must be a number of seconds above 0, got '10'"),
+        (dict(timeout=True), 'got True'),
+    ],
+)
+def test_wrong_options_of_the_group(options, says):
+    with pytest.raises(ACLNetError) as error:
+        distributed.init('none', **options)
+    assert says in str(error.value)
+
+
+def test_slurm_jobs_on_one_node_take_ports_of_their_own(monkeypatch):
+    for name, value in dict(PROCID='1', NTASKS='2', LOCALID='1', NODELIST='n', JOB_ID='100017').items():
+        monkeypatch.setenv(f'SLURM_{name}', value)
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'):
+        monkeypatch.setenv(name, '')
+    monkeypatch.delenv('MASTER_PORT', raising=False)
+    monkeypatch.setenv('MASTER_ADDR', 'no-such-host.invalid')
+    with pytest.raises(ACLNetError, match='no-such-host.invalid is no host that this node knows'):
+        distributed.init('slurm')
+    assert os.environ.pop('MASTER_PORT') == str(15000 + 100017 % 15000)
+    assert (os.environ['RANK'], os.environ['WORLD_SIZE']) == ('1', '2')
+
+
+def test_only_errors_of_exchanges_are_taken_for_a_lost_rank():
+    with pytest.raises(RuntimeError, match='a bug') as error, distributed.naming_lost_ranks():
+        raise RuntimeError('a bug')
+    assert not isinstance(error.value, ACLNetError)
+    with pytest.raises(LostRankError, match='its process has ended'), distributed.naming_lost_ranks():
+        raise torch.distributed.DistBackendError('NCCL error: remote process exited')
+    with pytest.raises(LostRankError, match='no answer from the other ranks in 600 s'), distributed.naming_lost_ranks():
+        raise RuntimeError('[/x/gloo/transport/tcp/unbound_buffer.cc:78] Timed out waiting 4000ms for recv operation')

@@ -16,7 +16,9 @@ Options are those of tools/test.py; python tools/test.py --help lists them.
 environment:
   CUDA_VISIBLE_DEVICES      GPUs to choose from
   NNODES, NODE_RANK         number of nodes, and this one's number from 0 (default: 1 and 0)
-  MASTER_ADDR, MASTER_PORT  where the processes meet (default: this node and a free port; 29500 with several nodes)
+  MASTER_ADDR, MASTER_PORT  where the processes meet: the first node, and a port that is free there
+                            (default: this node and a free port; 29500 with several nodes)
+  RDZV_TIMEOUT              seconds that nodes wait for each other (default: 600)
   PYTHON                    interpreter to run with (default: python)
 
 examples:

@@ -16,6 +16,7 @@ environment:
 examples:
   bash tools/run_tests.sh
   bash tools/run_tests.sh tests/evaluation -k ensemble
+  bash tools/run_tests.sh -m slow          # those that wait for real timeouts
 TEXT
 }
 case ${1:-} in -h | --help) usage; exit ;; esac

@@ -44,6 +44,7 @@ def parse_options(words: list[str]) -> dict[str, Any]:
     return options
 
 
+@distributed.naming_lost_ranks()
 def train(args: argparse.Namespace) -> dict:
     """Train as tools/train.py's options say; see there. Returns the metrics of the final tests."""
     cfg = load_config(args.config, parse_options(args.cfg_options))
@@ -53,7 +54,7 @@ def train(args: argparse.Namespace) -> dict:
         cfg.resume_from = args.resume_from
     if args.no_auto_resume:
         cfg.auto_resume = False
-    distributed.init(args.launcher, **{k: v for k, v in cfg.dist_params.items() if k == 'backend'})
+    distributed.init(args.launcher, **cfg.dist_params)
     try:
         return _train(args, cfg)
     finally:
@@ -124,6 +125,7 @@ def _autoscale_lr(cfg: Config, logger: logging.Logger) -> None:
     logger.info('--autoscale-lr: learning rate %g for %d samples → %g for %d', lr, base, cfg.optimizer.lr, real)
 
 
+@distributed.naming_lost_ranks()
 def test(args: argparse.Namespace) -> dict[str, float]:
     """Score as tools/test.py's options say; see there. Returns the metrics."""
     cfg = load_config(args.config, parse_options(args.cfg_options))
@@ -133,7 +135,7 @@ def test(args: argparse.Namespace) -> dict[str, float]:
     out = args.out or os.path.join(cfg.work_dir, 'result.pkl')
     if not out.endswith(('.pkl', '.json', '.yaml', '.yml')):
         raise ACLNetError(f'--out takes a name that ends in .pkl, .json or .yaml, got {out}')
-    distributed.init(args.launcher, **{k: v for k, v in cfg.dist_params.items() if k == 'backend'})
+    distributed.init(args.launcher, **cfg.dist_params)
     try:
         values = evaluate_checkpoint(cfg, checkpoint, out, args.eval, args.compile, args.amp or cfg.get('amp'))
         if distributed.get_dist_info()[0] == 0:

@@ -54,6 +54,7 @@ _KEYS_OF = dict(
     checkpoint_config=('type', 'interval', 'by_epoch', 'save_optimizer', 'max_keep_ckpts', 'save_last', 'sync_buffer',
                        'filename_tmpl', 'meta'),
     log_config=('interval', 'hooks'),
+    dist_params=('backend', 'timeout', 'port'),
 )  # fmt: skip
 
 

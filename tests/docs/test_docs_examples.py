@@ -15,6 +15,7 @@ import pytest
 
 from aclnet.apis import load_config
 from aclnet.apis.cli import parse_options
+from aclnet.launch import take_restarts
 from tests.docs.page import blocks, run
 from tests.run import ROOT, log_lines, shell
 
@@ -102,7 +103,7 @@ def parsed(words: list[str]) -> argparse.Namespace | None:
     rest = words[words.index(script) + 1 :]
     if script == 'tools/dist_train.sh':
         assert rest[1].isdigit(), rest
-        script, rest = 'tools/train.py', [rest[0], *rest[2:]]
+        script, rest = 'tools/train.py', [rest[0], *take_restarts(rest[2:])[1]]
     elif script == 'tools/dist_test.sh':
         assert rest[2].isdigit(), rest
         script, rest = 'tools/test.py', [rest[0], '-C', rest[1], *rest[3:]]

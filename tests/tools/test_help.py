@@ -8,6 +8,7 @@ import shlex
 
 import pytest
 
+from aclnet.launch import take_restarts
 from tests.run import ROOT, shell
 
 PYTHON = ['data/make_demo.py', 'draw.py', 'ensemble.py', 'test.py', 'train.py']
@@ -49,6 +50,7 @@ def test_examples_are_accepted(tool):
         if script == 'tools/dist_train.sh':
             config, gpus, *words = words
             assert gpus.isdigit()
+            _, words = take_restarts(words)
             script, words = 'tools/train.py', [config, *words]
         elif script == 'tools/dist_test.sh':
             config, checkpoint, gpus, *words = words

@@ -1,6 +1,7 @@
 """Run a model on given batches, alone or as one of several gloo processes that share each batch out.
 
-python tests/workers/two_ranks.py RANKS FOLDER PORT: reads FOLDER/job.pt, rank r writes FOLDER/{RANKS}_{r}.pt.
+python tests/workers/two_ranks.py RANKS FOLDER PORT: reads FOLDER/job.pt, rank r writes FOLDER/{RANKS}_{r}.pt. One rank
+takes the share of the job that ``only``, (rank, ranks), names, if it does.
 """
 
 from __future__ import annotations
@@ -31,19 +32,22 @@ def run(rank: int, ranks: int, folder: str, port: int) -> None:
     parallel = (
         DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True) if ranks > 1 else model
     )
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=job['lr'], momentum=0.9, weight_decay=5e-4, nesterov=True)
     process = BatchProcessor(torch.device('cpu'))
     trace = []
     for epoch, keypoint, label in job['batches']:
         model.cls_head.inter_loss.set_epoch(epoch)
-        mine = torch.tensor_split(torch.arange(len(label)), ranks)[rank]
+        share, of = job['only'] or (rank, ranks)
+        mine = torch.tensor_split(torch.arange(len(label)), of)[share]
         outputs = process(parallel, dict(keypoint=keypoint[mine], label=label[mine]), True)
         optimizer.zero_grad()
         outputs['loss'].backward()
         idle = [name for name, p in model.named_parameters() if p.grad is None]
+        grads = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
         optimizer.step()
         log = {name: float(value) for name, value in outputs['values'].items()}
-        trace.append(dict(log=log, idle=idle))
+        superclasses = model.cls_head.inter_loss.superclasses
+        trace.append(dict(log=log, idle=idle, grads=grads, superclasses=superclasses))
     torch.save(dict(state=model.state_dict(), trace=trace), f'{folder}/{ranks}_{rank}.pt')
     distributed.close()
 
