@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import os
+import reprlib
 import sys
 from collections.abc import Callable, Iterable
 
-__all__ = ['ACLNetError', 'nearest', 'run_tool']
+__all__ = ['ACLNetError', 'nearest', 'run_tool', 'shown']
 
 
 class ACLNetError(Exception):
@@ -18,6 +19,23 @@ def nearest(word: object, choices: Iterable[object]) -> str:
     """Return ``'; did you mean X?'`` for the choice closest to ``word``, or an empty string."""
     close = difflib.get_close_matches(str(word), [str(c) for c in choices], n=1)
     return f"; did you mean '{close[0]}'?" if close else ''
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = 80
+        self.maxlevel = 3
+
+    def repr_int(self, x: int, level: int) -> str:
+        return (
+            repr(x) if x.bit_length() < 256 else f'a whole number of {x.bit_length()} bits'
+        )  # Python refuses long ones
+
+
+def shown(value: object) -> str:
+    """``repr(value)`` for an error about data from a file, cut short whatever was in that file."""
+    return _Short().repr(value)
 
 
 def run_tool(main: Callable[[], object]) -> None:

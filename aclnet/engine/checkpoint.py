@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import logging
 import os
 import re
@@ -11,14 +10,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 import aclnet
 from aclnet import distributed
 from aclnet.errors import ACLNetError
-from aclnet.files import atomic_write, numpy_home
+from aclnet.files import atomic_write
+from aclnet.unpickling import PickledDtype, latin1, numpy_scalar
 
 __all__ = ['fetch', 'load_checkpoint', 'load_weights', 'save_checkpoint', 'unwrapped']
 
@@ -28,31 +27,25 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
 
 
-def _forged(module: str) -> Callable:
-    """numpy's scalar constructor under the module name that a pickle of numpy 1 or 2 gives it."""
-    home = importlib.import_module(numpy_home('multiarray'))
+def _forged(stand_in: Callable, module: str, name: str) -> Callable:
+    """``stand_in`` under the name of the function that a pickle would call."""
 
-    def scalar(*args: Any) -> Any:
-        return home.scalar(*args)
+    def function(*args: Any) -> Any:
+        return stand_in(*args)
 
-    scalar.__module__, scalar.__qualname__ = module, 'scalar'
-    return scalar
+    function.__module__, function.__qualname__ = module, name
+    return function
 
 
 def _allow_numpy_scalars() -> None:
-    """mmcv writes numpy scalars into a checkpoint's meta; these few types carry data only."""
-    import _codecs
+    """mmcv writes numpy scalars into a checkpoint's meta; the stand-ins admit numbers and strings only."""
 
-    numbers = [np.dtype(code) for code in ('b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8')]
-    torch.serialization.add_safe_globals(
-        [
-            _forged('numpy.core.multiarray'),
-            _forged('numpy._core.multiarray'),
-            np.dtype,
-            *{type(n) for n in numbers},
-            _codecs.encode,
-        ]
-    )
+    class dtype(PickledDtype):
+        """Passes for ``numpy.dtype``, whose own ``__setstate__`` trusts a file too much."""
+
+    dtype.__module__, dtype.__qualname__ = 'numpy', 'dtype'
+    scalars = [_forged(numpy_scalar, f'numpy.{core}.multiarray', 'scalar') for core in ('core', '_core')]
+    torch.serialization.add_safe_globals([*scalars, dtype, _forged(latin1, '_codecs', 'encode')])
 
 
 _allow_numpy_scalars()
