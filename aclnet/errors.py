@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import reprlib
 import sys
 from collections.abc import Callable, Iterable
+from typing import Any
 
-__all__ = ['ACLNetError', 'nearest', 'run_tool', 'shown']
+__all__ = ['ACLNetError', 'names', 'nearest', 'run_tool', 'shown']
 
 
 class ACLNetError(Exception):
@@ -32,10 +34,19 @@ class _Short(reprlib.Repr):
             repr(x) if x.bit_length() < 256 else f'a whole number of {x.bit_length()} bits'
         )  # Python refuses long ones
 
+    def repr_ndarray(self, x: Any, level: int) -> str:
+        return f'an array of shape {x.shape}'
+
 
 def shown(value: object) -> str:
     """``repr(value)`` for an error about data from a file, cut short whatever was in that file."""
     return _Short().repr(value)
+
+
+def names(keys: Iterable[object]) -> str:
+    """The first keys of a dict from a file, for an error; strings without quotes."""
+    few = [key[:80] if isinstance(key, str) else shown(key) for key in itertools.islice(keys, 11)]
+    return ', '.join(few[:10]) + (' and more' if len(few) > 10 else '') or 'none'
 
 
 def run_tool(main: Callable[[], object]) -> None:
