@@ -23,7 +23,7 @@ import numpy as np
 
 from aclnet.errors import shown
 
-__all__ = ['PickledDtype', 'latin1', 'load', 'numpy_scalar']
+__all__ = ['PickledDtype', 'load', 'numpy_scalar']
 
 SLACK = 1 << 28  # bytes that loading may take beyond GROWTH times the file's size
 GROWTH = 32  # Python objects take up to about 20 times the bytes of their pickle
@@ -94,11 +94,6 @@ def numpy_scalar(dtype: PickledDtype | np.dtype, data: bytes) -> np.generic:
     return _array(data, dtype, (), 'C')[()]
 
 
-def latin1(text: str, encoding: str) -> bytes:
-    """Stands for ``_codecs.encode``, by which protocols up to 2 write bytes."""
-    return text.encode('latin1')
-
-
 class _StandIn:
     """A function that a pickle may call; as an object without attributes it offers nothing to write to."""
 
@@ -132,7 +127,8 @@ class _Containers:
         return items
 
     def encode(self, text: str, encoding: str) -> bytes:
-        return latin1(self._take(text, str), encoding)
+        """Bytes as protocols up to 2 write them."""
+        return self._take(text, str).encode('latin1')
 
     def bytes(self) -> Any:
         return b''  # only empty bytes are written so

@@ -17,7 +17,7 @@ import aclnet
 from aclnet import distributed
 from aclnet.errors import ACLNetError
 from aclnet.files import atomic_write
-from aclnet.unpickling import PickledDtype, latin1, numpy_scalar
+from aclnet.unpickling import PickledDtype, numpy_scalar
 
 __all__ = ['fetch', 'load_checkpoint', 'load_weights', 'save_checkpoint', 'unwrapped']
 
@@ -27,25 +27,27 @@ def unwrapped(model: nn.Module) -> nn.Module:
     return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model
 
 
-def _forged(stand_in: Callable, module: str, name: str) -> Callable:
-    """``stand_in`` under the name of the function that a pickle would call."""
+def _forged(module: str) -> Callable:
+    """The stand-in for numpy's scalar constructor under the module name that a pickle of numpy 1 or 2 gives it."""
 
-    def function(*args: Any) -> Any:
-        return stand_in(*args)
+    def scalar(*args: Any) -> Any:
+        return numpy_scalar(*args)
 
-    function.__module__, function.__qualname__ = module, name
-    return function
+    scalar.__module__, scalar.__qualname__ = module, 'scalar'
+    return scalar
 
 
 def _allow_numpy_scalars() -> None:
     """mmcv writes numpy scalars into a checkpoint's meta; the stand-ins admit numbers and strings only."""
+    import _codecs
 
     class dtype(PickledDtype):
         """Passes for ``numpy.dtype``, whose own ``__setstate__`` trusts a file too much."""
 
     dtype.__module__, dtype.__qualname__ = 'numpy', 'dtype'
-    scalars = [_forged(numpy_scalar, f'numpy.{core}.multiarray', 'scalar') for core in ('core', '_core')]
-    torch.serialization.add_safe_globals([*scalars, dtype, _forged(latin1, '_codecs', 'encode')])
+    torch.serialization.add_safe_globals(
+        [_forged('numpy.core.multiarray'), _forged('numpy._core.multiarray'), dtype, _codecs.encode]
+    )
 
 
 _allow_numpy_scalars()
