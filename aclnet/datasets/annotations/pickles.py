@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
@@ -113,13 +113,13 @@ class AnnotationFile:
             raise ACLNetError(f"split '{split}' is not in {self.path}, a bare list without splits; leave out split")
         if split not in self.splits:
             raise ACLNetError(f"split '{split}' is not in {self.path}; it has {names(self.splits)}")
-        if isinstance(self.splits[split], (str, dict)) or not isinstance(self.splits[split], Iterable):
+        listed = self.splits[split]
+        listed = listed.tolist() if isinstance(listed, np.ndarray) else listed
+        if not isinstance(listed, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in listed):
             raise ACLNetError(
-                f"split '{split}' of {self.path} must be a list of identifiers, got {type(self.splits[split]).__name__}"
+                f"split '{split}' of {self.path} must be a list of identifiers, got {type(listed).__name__} {shown(listed)}"
             )
-        if not all(isinstance(name, str) for name in self.splits[split]):
-            raise ACLNetError(f"split '{split}' of {self.path} must be a list of identifiers, which are strings")
-        wanted = set(self.splits[split])
+        wanted = set(listed)
         chosen = [annotation for annotation in self.annotations if annotation[self.identifier] in wanted]
         if not chosen:
             raise ACLNetError(

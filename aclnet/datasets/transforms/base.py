@@ -43,7 +43,9 @@ def rng_of(sample: dict) -> np.random.Generator:
 def name_of(sample: dict) -> str:
     """How errors call a sample: its ``filename``, else its ``frame_dir``."""
     name = sample.get('filename', sample.get('frame_dir'))
-    return name if isinstance(name, str) and name else 'without a frame_dir'
+    if not isinstance(name, str) or not name:
+        return 'without a frame_dir'
+    return name if name.isprintable() and len(name) < 300 else shown(name)
 
 
 def fail(sample: dict, who: object, text: str) -> ACLNetError:

@@ -33,6 +33,11 @@ __all__ = ['PoseDecode', 'UniformSampleDecode', 'UniformSampleFrames']
 _Draws = np.random.RandomState | SimpleNamespace
 
 
+def _in_test_mode(sample: dict) -> bool:
+    mode = sample.get('test_mode', False)
+    return isinstance(mode, (bool, int, np.bool_)) and bool(mode)
+
+
 class _UniformSampling:
     """What both ways of uniform sampling share: arguments, draws, the stretch and the slots of a clip."""
 
@@ -56,7 +61,7 @@ class _UniformSampling:
 
     def _draws(self, sample: dict) -> _Draws:
         """rand, randint and choice, of the published generator in test mode, else of the sample's own."""
-        if sample.get('test_mode', False):
+        if _in_test_mode(sample):
             return np.random.RandomState(self.seed)
         rng = rng_of(sample)
         return SimpleNamespace(rand=rng.random, randint=rng.integers, choice=rng.choice)
@@ -146,7 +151,7 @@ class UniformSampleFrames(_UniformSampling):
         else:
             total = check_positive(require(sample, 'total_frames', self), 'total_frames', self)
         draws = self._draws(sample)
-        clips = [self._clip(draws, total, clip, sample.get('test_mode', False)) for clip in range(self.num_clips)]
+        clips = [self._clip(draws, total, clip, _in_test_mode(sample)) for clip in range(self.num_clips)]
         sample['frame_inds'] = np.concatenate(clips) % total + sample.get('start_index', 0)
         self._mark(sample)
         return sample

@@ -75,3 +75,28 @@ def test_any_sample(step):
             assert changed.ndim == AXES.get(step['type'], 4) and changed.size, changed.shape
 
     check()
+
+
+def test_a_name_of_two_lines():
+    sample = dict(sample_2d(np.random.default_rng(0)), frame_dir='a\nb')
+    with pytest.raises(ACLNetError, match=r"^sample 'a\\nb': PreNormalize3D needs keypoint with 3 channels"):
+        Compose([dict(type='PreNormalize3D')])(sample)
+
+
+def test_a_score_that_is_none_is_no_score():
+    sample = dict(sample_2d(np.random.default_rng(0)), keypoint_score=None)
+    with pytest.raises(ACLNetError, match='got 2 channels without keypoint_score'):
+        Compose([dict(type='KineticsTransform')])(sample.copy())
+    assert Compose([dict(type='GenSkeFeat', dataset='coco')])(sample)['keypoint'].shape == (2, 12, 17, 2)
+
+
+def test_lists_of_lists_are_not_followed():
+    doubled: list = [0.5]
+    for _ in range(40):
+        doubled = [doubled, doubled]
+    for step in (dict(type='ToTensor', keys=['keypoint']), dict(type='DecompressPose'), dict(type='PoseDecode')):
+        with pytest.raises(ACLNetError, match='cannot make a tensor of a list|needs keypoint to be an array, got list'):
+            Compose([step])(dict(frame_dir='a', keypoint=doubled))
+    sample = dict(sample_2d(np.random.default_rng(0)), img_shape=doubled)
+    with pytest.raises(ACLNetError, match=r'needs img_shape \(height, width\) in pixels, got \[\[\['):
+        Compose([dict(type='Flip', flip_ratio=1)])(sample)
