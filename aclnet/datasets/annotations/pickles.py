@@ -117,7 +117,8 @@ class AnnotationFile:
         listed = listed.tolist() if isinstance(listed, np.ndarray) else listed
         if not isinstance(listed, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in listed):
             raise ACLNetError(
-                f"split '{split}' of {self.path} must be a list of identifiers, got {type(listed).__name__} {shown(listed)}"
+                f"split '{split}' of {self.path} must be a list of identifiers, "
+                f'got {type(listed).__name__} {shown(listed)}'
             )
         wanted = set(listed)
         chosen = [annotation for annotation in self.annotations if annotation[self.identifier] in wanted]
