@@ -217,14 +217,16 @@ class _NativeDtypes:
             start = max(done, place - _AHEAD)
             done = max(done, place + _AHEAD)
             self._stream.seek(start)
-            if _SWAPPED.search(self._stream.read(done - start)):
+            near = self._stream.read(done - start)
+            if any(state in near for state in _SWAPPED):
                 return True
         return False
 
 
 _AHEAD = 1 << 17  # bytes: twice the frames of protocols 4 and 5
 _FOREIGN = b'>' if sys.byteorder == 'little' else b'<'
-_SWAPPED = re.compile(rb"(?:K\x03(?:\x8c\x01|X\x01\0\0\0|U\x01)|I3\n[VS]'?)" + _FOREIGN)  # (3, '>' in any protocol
+_ORDERS = (b'K\x03\x8c\x01', b'K\x03X\x01\0\0\0', b'K\x03U\x01', b'I3\nV', b"I3\nS'")  # before it, in any protocol
+_SWAPPED = tuple(before + _FOREIGN for before in _ORDERS)
 _NUMBERS = {code: np.dtype(code) for code in 'b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 c8 c16'.split()}
 
 

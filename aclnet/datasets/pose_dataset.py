@@ -127,7 +127,7 @@ class PoseDataset(Dataset):
 
     def _read_poses(self, annotation: dict) -> dict:
         name = annotation[self._identifier]
-        if 'frame_dir' not in annotation or not (self.memcached or 'raw_file' in annotation):
+        if not annotation.get('frame_dir') or not (self.memcached or annotation.get('raw_file')):
             raise ACLNetError(f'sample {name} of {self.ann_file} has neither keypoint nor frame_dir with a raw_file')
         return self._poses.read(annotation)
 
