@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import itertools
 import logging
 import os
+import reprlib
 import sys
 import traceback
 from collections.abc import Callable, Iterable
-from typing import NoReturn
+from typing import Any, NoReturn
 
-__all__ = ['ACLNetError', 'LostRankError', 'nearest', 'run_tool']
+__all__ = ['ACLNetError', 'LostRankError', 'names', 'nearest', 'run_tool', 'shown']
 
 
 class ACLNetError(Exception):
@@ -30,6 +32,32 @@ def nearest(word: object, choices: Iterable[object]) -> str:
     """Return ``'; did you mean X?'`` for the choice closest to ``word``, or an empty string."""
     close = difflib.get_close_matches(str(word), [str(c) for c in choices], n=1)
     return f"; did you mean '{close[0]}'?" if close else ''
+
+
+class _Short(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = 80
+        self.maxlevel = 3
+
+    def repr_int(self, x: int, level: int) -> str:
+        return (
+            repr(x) if x.bit_length() < 256 else f'a whole number of {x.bit_length()} bits'
+        )  # Python refuses long ones
+
+    def repr_ndarray(self, x: Any, level: int) -> str:
+        return f'an array of shape {x.shape}'
+
+
+def shown(value: object) -> str:
+    """``repr(value)`` for an error about data from a file, cut short whatever was in that file."""
+    return _Short().repr(value)
+
+
+def names(keys: Iterable[object]) -> str:
+    """The first keys of a dict from a file, for an error; strings without quotes."""
+    few = [key[:80] if isinstance(key, str) else shown(key) for key in itertools.islice(keys, 11)]
+    return ', '.join(few[:10]) + (' and more' if len(few) > 10 else '') or 'none'
 
 
 def run_tool(main: Callable[[], object]) -> None:

@@ -8,70 +8,31 @@ import os
 import pickle
 import tempfile
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO, Any, cast
 
-import numpy as np
-
+from aclnet import unpickling
 from aclnet.errors import ACLNetError
 
-__all__ = ['atomic_write', 'load_pickle', 'loads_pickle', 'numpy_home', 'read_text']
-
-_CONTAINERS = {
-    'builtins': {'set', 'frozenset', 'slice', 'complex', 'bytearray', 'range'},
-    'collections': {'OrderedDict', 'defaultdict'},
-    '_codecs': {'encode'},
-}  # protocol 2 writes bytes as a call of _codecs.encode
-_NUMPY = {('multiarray', '_reconstruct'), ('multiarray', 'scalar'), ('numeric', '_frombuffer')}
+__all__ = ['atomic_write', 'load_pickle', 'loads_pickle', 'read_text']
 
 
-class _DataUnpickler(pickle.Unpickler):
-    """Admits numpy arrays and scalars and plain containers; anything else is refused by name, and nothing runs."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module == '__builtin__':  # protocol 2 keeps the names of Python 2
-            module, name = 'builtins', {'xrange': 'range'}.get(name, name)
-        if (module, name) == ('builtins', 'bytes'):
-            return _no_bytes  # only empty bytes are written so
-        if name in _CONTAINERS.get(module, ()):
-            return super().find_class(module, name)
-        root, _, rest = module.partition('.')
-        if root == 'numpy':
-            inner = rest.removeprefix('_core.').removeprefix('core.')
-            if (inner, name) in _NUMPY:
-                return super().find_class(numpy_home(inner), name)
-            if rest == '' and (name in ('ndarray', 'dtype') or _is_scalar_type(name)):
-                return getattr(np, name)
-            if rest == 'dtypes' and isinstance(getattr(np.dtypes, name, None), type):
-                return getattr(np.dtypes, name)
-        raise pickle.UnpicklingError(f"it refers to '{module}.{name}', which is neither an array nor a plain container")
-
-
-def _no_bytes() -> bytes:
-    return b''
-
-
-def numpy_home(inner: str) -> str:
-    """Module of numpy's pickle helpers in the numpy at hand: files of numpy 1 and 2 name different ones."""
-    return f'numpy.{"core" if np.__version__.startswith("1.") else "_core"}.{inner}'
-
-
-def _is_scalar_type(name: str) -> bool:
-    found = getattr(np, name, None)
-    return isinstance(found, type) and issubclass(found, np.generic) and found is not np.object_
-
-
-def _load(stream: IO[bytes], where: str) -> Any:
+def _load(stream: IO[bytes], size: int, where: str) -> Any:
     try:
-        return _DataUnpickler(stream).load()
+        return unpickling.load(stream, size)
     except pickle.UnpicklingError as error:
         again = '; download or make it again' if 'truncated' in str(error) else ''
-        raise ACLNetError(f'{where} was not loaded: {error}{again}') from None
+        raise ACLNetError(f'{where} was not loaded: {_brief(error)}{again}') from None
     except MemoryError:
-        raise ACLNetError(f'{where} was not loaded: it asks for more memory than there is') from None
+        raise ACLNetError(f'{where} was not loaded: it asks for more memory than its size accounts for') from None
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise ACLNetError(
-            f'{where} is not a whole pickle file ({type(error).__name__}: {error}); download or make it again'
+            f'{where} is not a whole pickle file ({type(error).__name__}: {_brief(error)}); download or make it again'
         ) from None
+
+
+def _brief(error: Exception) -> str:
+    """What an error says, in one line: some quote what they found, which may be anything."""
+    return ' '.join(str(error).split())[:300]
 
 
 def load_pickle(path: str | os.PathLike, what: str = 'file') -> Any:
@@ -92,12 +53,12 @@ def load_pickle(path: str | os.PathLike, what: str = 'file') -> Any:
     except OSError as error:
         raise ACLNetError(f'{what} {path} cannot be read: {error.strerror}') from None
     with stream:
-        return _load(stream, f'{what} {path}')
+        return _load(stream, os.fstat(stream.fileno()).st_size, f'{what} {path}')
 
 
 def loads_pickle(data: bytes, where: str) -> Any:
     """Like :func:`load_pickle` for bytes in memory; ``where`` names their origin in an error."""
-    return _load(io.BytesIO(data), where)
+    return _load(cast(IO[bytes], io.BufferedReader(io.BytesIO(data))), len(data), where)  # buffered: it can peek
 
 
 def read_text(path: str | os.PathLike, where: str) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 from aclnet.datasets.annotations import MemcachedPoses, RawFiles, load_annotations
 from aclnet.datasets.base import Dataset
 from aclnet.datasets.transforms import Compose
-from aclnet.errors import ACLNetError
+from aclnet.errors import ACLNetError, names, shown
+from aclnet.limits import MAX_CLASSES
 from aclnet.registry import DATASETS
 
 __all__ = ['PoseDataset']
@@ -77,7 +78,7 @@ class PoseDataset(Dataset):
         self.annotations = self._valid(self._file.select(split), valid_ratio or 0)
         self._identifier = self._file.identifier
         self.identifiers = [annotation[self._identifier] for annotation in self.annotations]
-        self._limit = num_classes  # labels are below it; None where they are counted
+        self._limit = _class_count(num_classes)  # labels are below it; None where they are counted
         self.labels = self._multi_hot() if multi_class else self._classes()
         self.class_prob = class_prob
         self.weights = None if class_prob is None else self._weights(class_prob)
@@ -126,7 +127,7 @@ class PoseDataset(Dataset):
 
     def _read_poses(self, annotation: dict) -> dict:
         name = annotation[self._identifier]
-        if 'frame_dir' not in annotation or not (self.memcached or 'raw_file' in annotation):
+        if not annotation.get('frame_dir') or not (self.memcached or annotation.get('raw_file')):
             raise ACLNetError(f'sample {name} of {self.ann_file} has neither keypoint nor frame_dir with a raw_file')
         return self._poses.read(annotation)
 
@@ -136,7 +137,7 @@ class PoseDataset(Dataset):
         if not ratio or threshold is None:  # one is not given without the other
             return annotations
         for annotation in annotations:
-            lacking = [key for key in ('valid', 'box_score', 'total_frames') if key not in annotation]
+            lacking = [key for key in ('valid', 'box_score', 'total_frames') if annotation.get(key) is None]
             if lacking:
                 raise ACLNetError(
                     f'valid_ratio={ratio}: annotation {annotation[self._file.identifier]} of '
@@ -160,7 +161,7 @@ class PoseDataset(Dataset):
                 return frames
         raise ACLNetError(
             f'annotation {annotation[self._file.identifier]} of {self.ann_file} has no valid frames for '
-            f'box_thr={threshold}; it has {", ".join(map(str, annotation["valid"]))}'
+            f'box_thr={threshold}; it has {names(annotation["valid"])}'
         )
 
     def _classes(self) -> np.ndarray:
@@ -179,6 +180,7 @@ class PoseDataset(Dataset):
         labels = np.zeros((len(self.annotations), self.num_classes), np.float32)
         for row, annotation in zip(labels, self.annotations):
             classes = annotation['label']
+            classes = classes.ravel() if isinstance(classes, np.ndarray) else classes
             classes = classes if isinstance(classes, (list, tuple, np.ndarray)) else [classes]
             for label in classes:
                 self._check_class(annotation, label)
@@ -187,12 +189,13 @@ class PoseDataset(Dataset):
 
     def _check_class(self, annotation: dict, label: Any) -> None:
         whole = isinstance(label, Integral) and not isinstance(label, bool)
-        if not whole or label < 0 or (self._limit is not None and label >= self._limit):
-            below = '' if self._limit is None else f' to {self._limit - 1}'
+        limit = MAX_CLASSES if self._limit is None else self._limit
+        if not whole or not 0 <= label < limit:
+            below = f' to {limit - 1}' if self._limit is not None or (whole and label >= limit) else ''
             hint = '; lists of classes need multi_class=True' if isinstance(label, (list, tuple)) else ''
             raise ACLNetError(
                 f'label of sample {annotation[self._identifier]} of {self.ann_file} must be a class '
-                f'from 0{below or " up"}, got {label!r}{hint}'
+                f'from 0{below or " up"}, got {shown(label)}{hint}'
             )
 
     def _weights(self, prob: Sequence[float] | Mapping[int, float]) -> np.ndarray:
@@ -213,6 +216,13 @@ class PoseDataset(Dataset):
                 raise ACLNetError(f'class_prob of class {label} must be a number from 0 up, got {weight!r}')
             table[label] = weight
         return table[self.labels]
+
+
+def _class_count(value: int | None) -> int | None:
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if value is not None and not (whole and 1 <= value <= MAX_CLASSES):
+        raise ACLNetError(f'num_classes of a data set must be a whole number from 1 to {MAX_CLASSES}, got {value!r}')
+    return value
 
 
 def _threshold(valid_ratio: float | None, box_thr: float | None) -> float | None:

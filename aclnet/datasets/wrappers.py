@@ -11,6 +11,7 @@ import numpy as np
 
 from aclnet.datasets.base import Dataset
 from aclnet.errors import ACLNetError
+from aclnet.limits import MAX_SAMPLES
 from aclnet.registry import DATASETS, build
 
 __all__ = ['ConcatDataset', 'RepeatDataset', 'build_dataset']
@@ -101,6 +102,10 @@ class RepeatDataset(Dataset):
         if isinstance(times, bool) or not isinstance(times, int) or times < 1:
             raise ACLNetError(f'RepeatDataset: times must be a whole number from 1 up, got {times!r}')
         self.dataset = _built(dataset, test_mode)
+        if times * len(self.dataset) > MAX_SAMPLES:
+            raise ACLNetError(
+                f'RepeatDataset: {times} times {len(self.dataset)} samples are more than {MAX_SAMPLES:,}; lower times'
+            )
         self.times = times
         self.test_mode = self.dataset.test_mode
         self.num_classes = self.dataset.num_classes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 import logging
 import os
@@ -13,14 +12,14 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 import aclnet
 from aclnet import distributed
 from aclnet.errors import ACLNetError
-from aclnet.files import atomic_write, numpy_home
+from aclnet.files import atomic_write
+from aclnet.unpickling import PickledDtype, numpy_scalar
 
 __all__ = ['fetch', 'load_checkpoint', 'load_weights', 'read_checkpoint', 'save_checkpoint', 'unwrapped']
 
@@ -31,29 +30,25 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def _forged(module: str) -> Callable:
-    """numpy's scalar constructor under the module name that a pickle of numpy 1 or 2 gives it."""
-    home = importlib.import_module(numpy_home('multiarray'))
+    """The stand-in for numpy's scalar constructor under the module name that a pickle of numpy 1 or 2 gives it."""
 
     def scalar(*args: Any) -> Any:
-        return home.scalar(*args)
+        return numpy_scalar(*args)
 
     scalar.__module__, scalar.__qualname__ = module, 'scalar'
     return scalar
 
 
 def _allow_numpy_scalars() -> None:
-    """mmcv writes numpy scalars into a checkpoint's meta; these few types carry data only."""
+    """mmcv writes numpy scalars into a checkpoint's meta; the stand-ins admit numbers and strings only."""
     import _codecs
 
-    numbers = [np.dtype(code) for code in ('b1', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8', 'f2', 'f4', 'f8')]
+    class dtype(PickledDtype):
+        """Passes for ``numpy.dtype``, whose own ``__setstate__`` trusts a file too much."""
+
+    dtype.__module__, dtype.__qualname__ = 'numpy', 'dtype'
     torch.serialization.add_safe_globals(
-        [
-            _forged('numpy.core.multiarray'),
-            _forged('numpy._core.multiarray'),
-            np.dtype,
-            *{type(n) for n in numbers},
-            _codecs.encode,
-        ]
+        [_forged('numpy.core.multiarray'), _forged('numpy._core.multiarray'), dtype, _codecs.encode]
     )
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from pathlib import Path
 
-from aclnet.errors import ACLNetError, nearest
+import numpy as np
+
+from aclnet.errors import ACLNetError, names, nearest, shown
 from aclnet.files import load_pickle
 
 __all__ = ['read_labels', 'split_of_config']
@@ -29,15 +32,24 @@ def read_labels(ann_file: str | os.PathLike, split: str | None = None) -> tuple[
         splits, annotations = content.get('split') or {}, content.get('annotations')
     if not isinstance(annotations, list) or not all(isinstance(a, dict) and 'label' in a for a in annotations):
         raise ACLNetError(f'{ann_file} is not an annotation file: it must hold a list of annotations with labels')
+    if not isinstance(splits, dict) or not all(
+        isinstance(listed, (list, tuple, np.ndarray)) for listed in splits.values()
+    ):
+        raise ACLNetError(f'{ann_file} is not an annotation file: its splits must be lists of identifiers')
     key = 'filename' if annotations and 'filename' in annotations[0] else 'frame_dir'
     if split is None and splits:
-        raise ACLNetError(f'{ann_file} has the splits {", ".join(splits)}: say which one was tested with --split')
+        raise ACLNetError(f'{ann_file} has the splits {names(splits)}: say which one was tested with --split')
     if split is not None:
         if split not in splits:
-            known = f'it has {", ".join(splits)}' if splits else 'it has no splits'
+            known = f'it has {names(splits)}' if splits else 'it has no splits'
             raise ACLNetError(f"split '{split}' is not in {ann_file}{nearest(split, splits)}; {known}")
-        wanted = set(splits[split])
-        annotations = [a for a in annotations if a.get(key) in wanted]
+        wanted = {name for name in splits[split] if isinstance(name, str)}
+        annotations = [a for a in annotations if isinstance(a.get(key), str) and a[key] in wanted]
+    for a in annotations:
+        if not isinstance(a['label'], Integral):
+            raise ACLNetError(
+                f'{ann_file}: annotation {shown(a.get(key))} needs one class as label, got {shown(a["label"])}'
+            )
     return [str(a.get(key)) for a in annotations], [int(a['label']) for a in annotations]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from aclnet.errors import ACLNetError
+from aclnet.errors import ACLNetError, shown
 from aclnet.files import atomic_write, load_pickle, read_text
 
 __all__ = ['load_scores', 'meta_path', 'save_scores']
@@ -113,6 +113,11 @@ def _as_array(rows: Any, where: str) -> np.ndarray:
         raise ACLNetError(f'{where} must hold a list of one array per sample, got {type(rows).__name__}')
     if len(rows) == 0:
         raise ACLNetError(f'{where} holds no samples')
+    for index, row in enumerate(rows):  # numpy would follow lists of lists of lists to any size
+        if not isinstance(row, (np.ndarray, np.generic, int, float)) and not (
+            isinstance(row, (list, tuple)) and all(isinstance(score, (int, float, np.generic)) for score in row)
+        ):
+            raise ACLNetError(f'{where}: sample {index} must be an array (classes,), got {shown(row)}')
     first = np.shape(rows[0])
     for index, row in enumerate(rows):
         if np.shape(row) != first:

@@ -51,6 +51,25 @@ def test_what_is_saved_is_loaded(tmp_path):
     assert os.listdir(tmp_path) == ['a.pth'], 'no temporary file stays'
 
 
+class Trusted:
+    """Pickles as a numpy scalar whose dtype's state claims objects where there are numbers."""
+
+    def __reduce__(self):
+        return np._core.multiarray.scalar, (StatefulDtype(), b'12345678')
+
+
+class StatefulDtype:
+    def __reduce__(self):
+        return np.dtype, ('f8', False, True), (3, '<', (np.dtype('f8'), (9,)), None, None, -1, -1, 63)
+
+
+@pytest.mark.parametrize('make', [Trusted, lambda: np.dtype('O'), lambda: np.array([1, 'a'], object)])
+def test_numpy_is_not_trusted_with_a_state(tmp_path, make):
+    torch.save(dict(meta=dict(best=make()), state_dict={'w': torch.ones(2)}), tmp_path / 'a.pth')
+    with pytest.raises(ACLNetError, match='checkpoint .*a.pth was not loaded: it '):
+        load_checkpoint(str(tmp_path / 'a.pth'))
+
+
 @pytest.mark.parametrize('module', ['numpy.core.multiarray', 'numpy._core.multiarray'])
 def test_numpy_scalars_of_either_numpy_load(tmp_path, module):
     path = tmp_path / 'published.pth'

@@ -89,3 +89,12 @@ def test_a_side_file_of_other_scores_is_refused(tmp_path):
     meta_path(tmp_path / 's.pkl').write_text(json.dumps([1]))
     with pytest.raises(ACLNetError, match='must be a dict'):
         load_scores(tmp_path / 's.pkl')
+
+
+def test_lists_of_lists_are_not_followed(tmp_path):
+    doubled: list = [0.5]
+    for _ in range(40):
+        doubled = [doubled, doubled]
+    (tmp_path / 'a.pkl').write_bytes(pickle.dumps(doubled))
+    with pytest.raises(ACLNetError, match=r'sample 0 must be an array \(classes,\), got \[\['):
+        load_scores(tmp_path / 'a.pkl')

@@ -96,7 +96,7 @@ class MemcachedPoses:
         poses = self._get(key, annotation)
         if poses is not None:
             return poses
-        if 'raw_file' not in annotation:
+        if not annotation.get('raw_file'):
             raise ACLNetError(
                 f'sample {annotation["frame_dir"]} has no raw_file, and the memcached server '
                 f'{self.server[0]}:{self.server[1]} does not hold its poses'

@@ -5,15 +5,45 @@ from __future__ import annotations
 import os
 import warnings
 import weakref
-from collections.abc import Iterable
-from numbers import Integral
+from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
+
 from aclnet.datasets.annotations.sources import hint
-from aclnet.errors import ACLNetError
+from aclnet.errors import ACLNetError, names, shown
 from aclnet.files import load_pickle
+from aclnet.limits import MAX_FRAMES
 
 __all__ = ['AnnotationFile', 'load_annotations']
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _is_frames(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value <= MAX_FRAMES
+
+
+def _is_scores(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.ndim == 1 and value.dtype.kind in 'fiu'
+    return isinstance(value, (list, tuple)) and all(map(_is_number, value))
+
+
+def _is_valid_frames(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_number, value)) and all(map(_is_number, value.values()))
+
+
+_KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    'total_frames': (_is_frames, f'a whole number up to {MAX_FRAMES:,}'),
+    'frame_dir': (lambda value: isinstance(value, str), 'a string'),
+    'raw_file': (lambda value: isinstance(value, str), 'a string'),
+    'box_score': (_is_scores, 'one number per pose'),
+    'valid': (_is_valid_frames, 'a dict of box thresholds and numbers of frames'),
+}  # what an annotation need not have, but must have right
 
 
 class AnnotationFile:
@@ -39,7 +69,7 @@ class AnnotationFile:
             if not {'split', 'annotations'} <= set(content):
                 raise ACLNetError(
                     f"{path} is no annotation file: it needs the keys 'split' and 'annotations', "
-                    f'it has {", ".join(map(str, list(content)[:10])) or "none"}'
+                    f'it has {names(content)}'
                 )
             self.splits, self.annotations = content['split'], content['annotations']
         if not isinstance(self.annotations, list) or not isinstance(self.splits, (dict, type(None))):
@@ -60,16 +90,16 @@ class AnnotationFile:
         if not isinstance(annotation.get(self.identifier), str):
             raise ACLNetError(
                 f"{self.path}: annotation {position} needs a '{self.identifier}' string, "
-                f'got {annotation.get(self.identifier)!r}'
+                f'got {shown(annotation.get(self.identifier))}'
             )
         if 'label' not in annotation:
             raise ACLNetError(f"{self.path}: annotation {annotation[self.identifier]} needs a 'label'")
-        total = annotation.get('total_frames')
-        if total is not None and (not isinstance(total, Integral) or isinstance(total, bool)):
-            raise ACLNetError(
-                f'{self.path}: annotation {annotation[self.identifier]} needs a whole number as '
-                f'total_frames, got {total!r}'
-            )
+        for key, (fits, wanted) in _KEYS.items():
+            value = annotation.get(key)
+            if value is not None and not fits(value):
+                raise ACLNetError(
+                    f'{self.path}: annotation {annotation[self.identifier]} needs {wanted} as {key}, got {shown(value)}'
+                )
 
     def select(self, split: str | None = None) -> list[dict]:
         """The annotations of a split, or all of them, in the file's order.
@@ -82,12 +112,15 @@ class AnnotationFile:
         if self.splits is None:
             raise ACLNetError(f"split '{split}' is not in {self.path}, a bare list without splits; leave out split")
         if split not in self.splits:
-            raise ACLNetError(f"split '{split}' is not in {self.path}; it has {', '.join(map(str, self.splits))}")
-        if isinstance(self.splits[split], (str, dict)) or not isinstance(self.splits[split], Iterable):
+            raise ACLNetError(f"split '{split}' is not in {self.path}; it has {names(self.splits)}")
+        listed = self.splits[split]
+        listed = listed.tolist() if isinstance(listed, np.ndarray) else listed
+        if not isinstance(listed, (list, tuple, set, frozenset)) or not all(isinstance(name, str) for name in listed):
             raise ACLNetError(
-                f"split '{split}' of {self.path} must be a list of identifiers, got {type(self.splits[split]).__name__}"
+                f"split '{split}' of {self.path} must be a list of identifiers, "
+                f'got {type(listed).__name__} {shown(listed)}'
             )
-        wanted = set(self.splits[split])
+        wanted = set(listed)
         chosen = [annotation for annotation in self.annotations if annotation[self.identifier] in wanted]
         if not chosen:
             raise ACLNetError(

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 
 from aclnet import skeletons
-from aclnet.datasets.transforms.base import check_layout, check_probability, fail, keypoint_of, require, rng_of
-from aclnet.errors import ACLNetError
+from aclnet.datasets.transforms.base import (
+    check_layout,
+    check_probability,
+    fail,
+    keypoint_of,
+    require,
+    rng_of,
+    score_of,
+)
+from aclnet.errors import ACLNetError, shown
+from aclnet.limits import MAX_PIXELS
 from aclnet.registry import TRANSFORMS
 
 __all__ = ['Flip', 'PartDrop', 'RandomRot', 'SpatialFlip']
@@ -73,10 +83,11 @@ class SpatialFlip:
     def __call__(self, sample: dict) -> dict:
         keypoint = keypoint_of(sample, self)
         check_layout(sample, keypoint, self.layout, self)
+        score = score_of(sample, keypoint, self)
         if rng_of(sample).random() < self.p:
             sample['keypoint'] = keypoint[:, :, self.layout.mirror]
-            if 'keypoint_score' in sample:
-                sample['keypoint_score'] = sample['keypoint_score'][:, :, self.layout.mirror]
+            if score is not None:
+                sample['keypoint_score'] = score[:, :, self.layout.mirror]
         return sample
 
 
@@ -99,12 +110,13 @@ class PartDrop:
     def __call__(self, sample: dict) -> dict:
         keypoint = keypoint_of(sample, self)
         check_layout(sample, keypoint, self.layout, self)
+        score = score_of(sample, keypoint, self)
         rng = rng_of(sample)
         if rng.random() < self.p:
             limb = list(self.layout.limbs[rng.integers(len(self.layout.limbs))])
-            for key in ('keypoint', 'keypoint_score'):
-                if key in sample:
-                    sample[key] = np.array(sample[key])  # a copy: the array may be the dataset's
+            for key, array in (('keypoint', keypoint), ('keypoint_score', score)):
+                if array is not None:
+                    sample[key] = np.array(array)  # a copy: the array may be the dataset's
                     sample[key][:, :, limb] = 0
         return sample
 
@@ -141,7 +153,7 @@ class Flip:
 
     def __call__(self, sample: dict) -> dict:
         keypoint = keypoint_of(sample, self)
-        shape = require(sample, 'img_shape', self)
+        score, width = score_of(sample, keypoint, self), self._width(sample)
         order = np.arange(keypoint.shape[2])
         beyond = [joint for joint in (*self.left_kp, *self.right_kp) if not 0 <= joint < len(order)]
         if beyond:
@@ -152,8 +164,17 @@ class Flip:
             order[self.left_kp], order[self.right_kp] = self.right_kp, self.left_kp
             keypoint = keypoint[:, :, order].astype(np.float32, copy=False)
             x = keypoint[..., 0]
-            keypoint[..., 0] = np.where(x != 0, shape[1] - x, x)
+            keypoint[..., 0] = np.where(x != 0, width - x, x)
             sample['keypoint'] = keypoint
-            if 'keypoint_score' in sample:
-                sample['keypoint_score'] = sample['keypoint_score'][:, :, order]
+            if score is not None:
+                sample['keypoint_score'] = score[:, :, order]
         return sample
+
+    def _width(self, sample: dict) -> float:
+        shape = require(sample, 'img_shape', self)
+        if isinstance(shape, np.ndarray):
+            shape = tuple(shape.ravel()[:3])
+        sizes = isinstance(shape, (tuple, list)) and len(shape) == 2 and all(isinstance(size, Real) for size in shape)
+        if not sizes or not all(0 < size <= MAX_PIXELS for size in shape):
+            raise fail(sample, self, f'needs img_shape (height, width) in pixels, got {shown(shape)}')
+        return float(shape[1])

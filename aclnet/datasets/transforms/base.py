@@ -6,11 +6,15 @@ A sample is a dict. ``keypoint`` is (M persons, T frames, V joints, C channels),
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
-from aclnet.errors import ACLNetError, nearest
+from aclnet.errors import ACLNetError, names, nearest, shown
+from aclnet.limits import MAX_FRAMES, MAX_PERSONS, MAX_VALUES
 from aclnet.skeletons import Layout
 
 __all__ = [
@@ -18,11 +22,14 @@ __all__ = [
     'check_layout',
     'check_positive',
     'check_probability',
+    'check_size',
     'fail',
     'keypoint_of',
     'name_of',
+    'numbers_of',
     'require',
     'rng_of',
+    'score_of',
     'with_score',
 ]
 
@@ -35,7 +42,10 @@ def rng_of(sample: dict) -> np.random.Generator:
 
 def name_of(sample: dict) -> str:
     """How errors call a sample: its ``filename``, else its ``frame_dir``."""
-    return str(sample.get('filename') or sample.get('frame_dir') or 'without a frame_dir')
+    name = sample.get('filename', sample.get('frame_dir'))
+    if not isinstance(name, str) or not name:
+        return 'without a frame_dir'
+    return name if name.isprintable() and len(name) < 300 else shown(name)
 
 
 def fail(sample: dict, who: object, text: str) -> ACLNetError:
@@ -46,20 +56,39 @@ def fail(sample: dict, who: object, text: str) -> ACLNetError:
 def require(sample: dict, key: str, who: object) -> Any:
     """``sample[key]``; raises ``ACLNetError`` naming the sample where the key is missing."""
     if key not in sample:
-        raise fail(sample, who, f"needs the key '{key}'{nearest(key, sample)} (the sample has {', '.join(sample)})")
+        raise fail(
+            sample,
+            who,
+            f"needs the key '{key}'{nearest(key, names(sample).split(', '))} (the sample has {names(sample)})",
+        )
     return sample[key]
 
 
+def numbers_of(sample: dict, key: str, who: object, kinds: str = 'fiu') -> np.ndarray:
+    """``sample[key]`` as an array; raises ``ACLNetError`` where it is missing or no array of numbers.
+
+    Args:
+        kinds: the kinds of numpy's dtypes that will do.
+    """
+    value = require(sample, key, who)
+    if not hasattr(value, '__array__'):  # a list from a file may hold itself, or one list a million times
+        raise fail(sample, who, f'needs {key} to be an array, got {type(value).__name__}')
+    array = np.asarray(value)
+    if array.dtype.kind not in kinds:
+        raise fail(sample, who, f'needs {key} to be an array of numbers, got dtype {array.dtype}')
+    return array
+
+
 def keypoint_of(sample: dict, who: object, channels: tuple[int, ...] | None = None) -> np.ndarray:
-    """``keypoint`` as it is stored, checked to be (M, T, V, C) with a person and a frame at least.
+    """``keypoint`` as it is stored, checked to be (M, T, V, C) numbers with a person and a frame at least.
 
     Args:
         channels: the numbers of channels that the transform can work with; None allows any.
 
     Raises:
-        ACLNetError: another shape, no person, no frame, or another number of channels.
+        ACLNetError: another shape, no person, no frame, more of them than there can be, or another number of channels.
     """
-    keypoint = np.asarray(require(sample, 'keypoint', who))
+    keypoint = numbers_of(sample, 'keypoint', who)
     if keypoint.ndim != 4:
         raise fail(sample, who, f'needs keypoint of shape (persons, frames, joints, channels), got {keypoint.shape}')
     if 0 in keypoint.shape:
@@ -69,6 +98,12 @@ def keypoint_of(sample: dict, who: object, channels: tuple[int, ...] | None = No
             who,
             f'needs at least one {lacking}, got keypoint of shape {keypoint.shape}; '
             'drop the sample from the annotation file',
+        )
+    if keypoint.shape[0] > MAX_PERSONS or keypoint.shape[1] > MAX_FRAMES:
+        raise fail(
+            sample,
+            who,
+            f'takes up to {MAX_PERSONS:,} persons and {MAX_FRAMES:,} frames, got keypoint of shape {keypoint.shape}',
         )
     if channels is not None and keypoint.shape[-1] not in channels:
         wanted = ' or '.join(map(str, channels))
@@ -87,10 +122,32 @@ def check_layout(sample: dict, keypoint: np.ndarray, layout: Layout, who: object
 def check_frames(sample: dict, keypoint: np.ndarray, who: object) -> None:
     """Raise ``ACLNetError`` where ``total_frames`` says otherwise than ``keypoint``."""
     total = sample.get('total_frames', keypoint.shape[1])
-    if total != keypoint.shape[1]:
+    if not isinstance(total, Integral) or total != keypoint.shape[1]:
         raise fail(
-            sample, who, f'needs total_frames equal to the frames of keypoint, got {total} and {keypoint.shape[1]}'
+            sample,
+            who,
+            f'needs total_frames equal to the frames of keypoint, got {shown(total)} and {keypoint.shape[1]}',
         )
+
+
+def check_size(sample: dict, shape: Sequence[int], who: object) -> None:
+    """Raise ``ACLNetError`` where an array of ``shape`` is too large to be made."""
+    if math.prod(int(size) for size in shape) > MAX_VALUES:
+        raise fail(sample, who, f'would make an array of shape {tuple(map(int, shape))}, above {MAX_VALUES:,} numbers')
+
+
+def score_of(sample: dict, keypoint: np.ndarray, who: object) -> np.ndarray | None:
+    """``keypoint_score`` (M, T, V) of a sample, None where there is none.
+
+    Raises:
+        ACLNetError: it is no array of numbers, or doesn't fit the keypoints.
+    """
+    if sample.get('keypoint_score') is None:
+        return None
+    score = numbers_of(sample, 'keypoint_score', who)
+    if score.shape != keypoint.shape[:3]:
+        raise fail(sample, who, f'needs keypoint_score of shape {keypoint.shape[:3]}, got {score.shape}')
+    return score
 
 
 def with_score(sample: dict, keypoint: np.ndarray, who: object) -> np.ndarray:
@@ -99,11 +156,10 @@ def with_score(sample: dict, keypoint: np.ndarray, who: object) -> np.ndarray:
     Raises:
         ACLNetError: the scores don't fit the keypoints.
     """
-    score = sample.pop('keypoint_score', None)
+    score = score_of(sample, keypoint, who)
+    sample.pop('keypoint_score', None)
     if score is None:
         return keypoint.astype(np.float32, copy=False)
-    if np.shape(score) != keypoint.shape[:3]:
-        raise fail(sample, who, f'needs keypoint_score of shape {keypoint.shape[:3]}, got {np.shape(score)}')
     merged = np.empty((*keypoint.shape[:3], keypoint.shape[3] + 1), np.float32)
     merged[..., :-1] = keypoint
     merged[..., -1] = score
@@ -117,8 +173,10 @@ def check_probability(value: float, name: str, who: object) -> float:
     return value
 
 
-def check_positive(value: int, name: str, who: object) -> int:
-    """``value`` if it is a whole number from 1 up; raises ``ACLNetError`` otherwise."""
+def check_positive(value: int, name: str, who: object, most: int = MAX_FRAMES) -> int:
+    """``value`` if it is a whole number from 1 to ``most``; raises ``ACLNetError`` otherwise."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise ACLNetError(f'{type(who).__name__}: {name} must be a whole number from 1 up, got {value!r}')
+        raise ACLNetError(f'{type(who).__name__}: {name} must be a whole number from 1 up, got {shown(value)}')
+    if value > most:
+        raise ACLNetError(f'{type(who).__name__}: {name} must be at most {most:,}, got {shown(value)}')
     return int(value)

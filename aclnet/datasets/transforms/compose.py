@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from aclnet.errors import ACLNetError
 from aclnet.registry import TRANSFORMS, build
 
@@ -26,8 +28,9 @@ class Compose:
         self.transforms = [step if callable(step) else build(step, TRANSFORMS) for step in transforms]
 
     def __call__(self, sample: dict) -> dict:
-        for transform in self.transforms:
-            sample = transform(sample)
+        with np.errstate(all='ignore'):  # what is not finite is for a loss to say, once
+            for transform in self.transforms:
+                sample = transform(sample)
         return sample
 
     def __repr__(self) -> str:

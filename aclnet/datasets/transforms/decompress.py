@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from aclnet.datasets.transforms.base import check_positive, fail, require
+from aclnet.datasets.transforms.base import check_positive, check_size, fail, numbers_of, require
+from aclnet.errors import shown
+from aclnet.limits import MAX_PERSONS
 from aclnet.registry import TRANSFORMS
 
 __all__ = ['DecompressPose']
@@ -28,7 +30,7 @@ class DecompressPose:
 
     def __init__(self, squeeze: bool = True, max_person: int = 10) -> None:
         self.squeeze = squeeze
-        self.max_person = check_positive(max_person, 'max_person', self)
+        self.max_person = check_positive(max_person, 'max_person', self, MAX_PERSONS)
 
     def __call__(self, sample: dict) -> dict:
         keypoint, frames = self._poses(sample)
@@ -36,7 +38,7 @@ class DecompressPose:
             kept, frames = np.unique(frames, return_inverse=True)
             total = len(kept)
         else:
-            total = int(require(sample, 'total_frames', self))
+            total = check_positive(require(sample, 'total_frames', self), 'total_frames', self)
             if frames.min() < 0 or frames.max() >= total:
                 raise fail(
                     sample, self, f'needs frame_inds from 0 to {total - 1}, got {frames.min()} to {frames.max()}'
@@ -50,7 +52,9 @@ class DecompressPose:
         keypoint, frames = keypoint[order], frames[order]
         person = np.arange(len(frames)) - (count.cumsum() - count)[frames]
         kept = person < self.max_person
-        out = np.zeros((min(count.max(), self.max_person), total, *keypoint.shape[1:]), np.float32)
+        shape = (min(count.max(), self.max_person), total, *keypoint.shape[1:])
+        check_size(sample, shape, self)
+        out = np.zeros(shape, np.float32)
         out[person[kept], frames[kept]] = keypoint[kept]
         sample['keypoint'], sample['keypoint_score'] = out[..., :2], out[..., 2]
         sample['total_frames'] = total
@@ -58,8 +62,8 @@ class DecompressPose:
 
     def _poses(self, sample: dict) -> tuple[np.ndarray, np.ndarray]:
         """The poses to use, (n, V, 3), and their frames (n,)."""
-        keypoint = np.asarray(require(sample, 'keypoint', self))
-        frames = np.asarray(require(sample, 'frame_inds', self))
+        keypoint = numbers_of(sample, 'keypoint', self)
+        frames = numbers_of(sample, 'frame_inds', self, kinds='iu')
         del sample['frame_inds']  # it would pass for the sampling transforms' choice of frames
         if keypoint.ndim != 3 or keypoint.shape[2] != 3 or frames.shape != keypoint.shape[:1]:
             raise fail(
@@ -68,12 +72,14 @@ class DecompressPose:
                 'needs keypoint of shape (poses, joints, 3) and as many frame_inds, '
                 f'got {keypoint.shape} and {frames.shape}',
             )
-        chosen = sample.pop('anno_inds', None)
-        if chosen is not None:
-            chosen = np.asarray(chosen)
+        if sample.get('anno_inds') is not None:
+            chosen = numbers_of(sample, 'anno_inds', self, kinds='biu')
             if chosen.dtype == bool and chosen.shape != frames.shape:
-                raise fail(sample, self, f'needs one box score per pose, got {len(chosen)} for {len(frames)} poses')
+                raise fail(sample, self, f'needs one box score per pose, got {chosen.size} for {len(frames)} poses')
+            if chosen.dtype != bool and (chosen.ndim != 1 or ((chosen < 0) | (chosen >= len(frames))).any()):
+                raise fail(sample, self, f'needs anno_inds (n,) of the {len(frames)} poses, got {shown(chosen)}')
             keypoint, frames = keypoint[chosen], frames[chosen]
+        sample.pop('anno_inds', None)
         if not len(frames):
             raise fail(sample, self, 'found no pose to use; lower box_thr, raise valid_ratio, or drop the sample')
         return keypoint, frames.astype(np.int64)

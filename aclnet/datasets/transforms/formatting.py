@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from aclnet.datasets.transforms.base import check_positive, fail, keypoint_of, require, with_score
+from aclnet.datasets.transforms.base import check_positive, check_size, fail, keypoint_of, require, with_score
 from aclnet.errors import ACLNetError
+from aclnet.limits import MAX_PERSONS
 from aclnet.registry import TRANSFORMS
 
 __all__ = ['Collect', 'FormatGCNInput', 'ToTensor']
@@ -31,15 +32,16 @@ class FormatGCNInput:
     def __init__(self, num_person: int = 2, mode: str = 'zero') -> None:
         if mode not in ('zero', 'loop'):
             raise ACLNetError(f"FormatGCNInput: mode must be 'zero' or 'loop', got {mode!r}")
-        self.num_person = check_positive(num_person, 'num_person', self)
+        self.num_person = check_positive(num_person, 'num_person', self, MAX_PERSONS)
         self.mode = mode
 
     def __call__(self, sample: dict) -> dict:
         keypoint = with_score(sample, keypoint_of(sample, self), self)[: self.num_person]
         persons, frames, joints, channels = keypoint.shape
-        clips = sample.get('num_clips', 1)
+        clips = check_positive(sample.get('num_clips', 1), 'num_clips', self)
         if frames % clips:
             raise fail(sample, self, f'needs frames that divide into {clips} clips, got {frames}')
+        check_size(sample, (self.num_person, frames, joints, channels), self)
         # M clips·L V C -> clips M L V C
         keypoint = keypoint.reshape(persons, clips, frames // clips, joints, channels).swapaxes(0, 1)
         out = np.zeros((clips, self.num_person, *keypoint.shape[2:]), np.float32)
@@ -101,7 +103,9 @@ class ToTensor:
         if isinstance(value, torch.Tensor):
             return value
         try:
+            if isinstance(value, (list, tuple)) and any(isinstance(item, (list, tuple, dict)) for item in value):
+                raise TypeError  # one list a million times in another would become as many numbers
             tensor = torch.as_tensor(np.ascontiguousarray(value))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RuntimeError, OverflowError):
             raise fail(sample, self, f'cannot make a tensor of a {type(value).__name__}') from None
         return tensor.float() if isinstance(value, float) else tensor

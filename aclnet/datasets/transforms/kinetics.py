@@ -23,7 +23,7 @@ class KineticsTransform:
     def __call__(self, sample: dict) -> dict:
         keypoint = keypoint_of(sample, self, channels=(2, 3))
         check_layout(sample, keypoint, skeletons.get('coco'), self)
-        scored = 'keypoint_score' in sample
+        scored = sample.get('keypoint_score') is not None
         if keypoint.shape[-1] + scored != 3:
             raise fail(
                 sample,

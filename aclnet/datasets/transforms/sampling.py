@@ -6,18 +6,36 @@ In test mode these transforms, and only they, ignore the sample's generator and 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from types import SimpleNamespace
 
 import numpy as np
 
-from aclnet.datasets.transforms.base import check_frames, check_positive, keypoint_of, require, rng_of, with_score
-from aclnet.errors import ACLNetError
+from aclnet.datasets.transforms.base import (
+    check_frames,
+    check_positive,
+    check_size,
+    fail,
+    keypoint_of,
+    numbers_of,
+    require,
+    rng_of,
+    score_of,
+    with_score,
+)
+from aclnet.errors import ACLNetError, shown
+from aclnet.limits import MAX_CLIPS, MAX_FRAMES
 from aclnet.registry import TRANSFORMS
 
 __all__ = ['PoseDecode', 'UniformSampleDecode', 'UniformSampleFrames']
 
 
 _Draws = np.random.RandomState | SimpleNamespace
+
+
+def _in_test_mode(sample: dict) -> bool:
+    mode = sample.get('test_mode', False)
+    return isinstance(mode, (bool, int, np.bool_)) and bool(mode)
 
 
 class _UniformSampling:
@@ -27,7 +45,11 @@ class _UniformSampling:
         self, clip_len: int, num_clips: int = 1, p_interval: float | Sequence[float] = 1, seed: int = 255
     ) -> None:
         self.clip_len = check_positive(clip_len, 'clip_len', self)
-        self.num_clips = check_positive(num_clips, 'num_clips', self)
+        self.num_clips = check_positive(num_clips, 'num_clips', self, MAX_CLIPS)
+        if self.clip_len * self.num_clips > MAX_FRAMES:
+            raise ACLNetError(
+                f'{type(self).__name__}: {num_clips} clips of {clip_len} frames are more than {MAX_FRAMES:,} frames'
+            )
         interval = tuple(p_interval) if isinstance(p_interval, (list, tuple)) else (p_interval, p_interval)
         if len(interval) != 2 or not 0 < interval[0] <= interval[1] <= 1:
             raise ACLNetError(
@@ -39,7 +61,7 @@ class _UniformSampling:
 
     def _draws(self, sample: dict) -> _Draws:
         """rand, randint and choice, of the published generator in test mode, else of the sample's own."""
-        if sample.get('test_mode', False):
+        if _in_test_mode(sample):
             return np.random.RandomState(self.seed)
         rng = rng_of(sample)
         return SimpleNamespace(rand=rng.random, randint=rng.integers, choice=rng.choice)
@@ -90,6 +112,7 @@ class UniformSampleDecode(_UniformSampling):
         check_frames(sample, keypoint, self)
         keypoint = with_score(sample, keypoint, self)
         draws = self._draws(sample)
+        check_size(sample, (len(keypoint), self.num_clips * self.clip_len, *keypoint.shape[2:]), self)
         clips = [self._clip(draws, keypoint.shape[1]) for _ in range(self.num_clips)]
         sample['keypoint'] = keypoint[:, np.concatenate(clips)]
         self._mark(sample)
@@ -128,7 +151,7 @@ class UniformSampleFrames(_UniformSampling):
         else:
             total = check_positive(require(sample, 'total_frames', self), 'total_frames', self)
         draws = self._draws(sample)
-        clips = [self._clip(draws, total, clip, sample.get('test_mode', False)) for clip in range(self.num_clips)]
+        clips = [self._clip(draws, total, clip, _in_test_mode(sample)) for clip in range(self.num_clips)]
         sample['frame_inds'] = np.concatenate(clips) % total + sample.get('start_index', 0)
         self._mark(sample)
         return sample
@@ -154,8 +177,16 @@ class PoseDecode:
 
     def __call__(self, sample: dict) -> dict:
         keypoint = keypoint_of(sample, self)
-        chosen = sample.setdefault('frame_inds', np.arange(keypoint.shape[1])) + sample.get('offset', 0)
+        score, total = score_of(sample, keypoint, self), keypoint.shape[1]
+        sample.setdefault('frame_inds', np.arange(total))
+        chosen, offset = numbers_of(sample, 'frame_inds', self, kinds='iu'), sample.get('offset', 0)
+        if chosen.ndim != 1 or not isinstance(offset, Integral) or abs(int(offset)) > MAX_FRAMES:
+            raise fail(sample, self, f'needs frame_inds (n,) and an offset, got {shown(chosen)} and {shown(offset)}')
+        chosen = chosen + int(offset)
+        if len(chosen) and not -total <= chosen.min() <= chosen.max() < total:
+            raise fail(sample, self, f'needs frame_inds from 0 to {total - 1}, got {chosen.min()} to {chosen.max()}')
+        check_size(sample, (len(keypoint), len(chosen), *keypoint.shape[2:]), self)
         sample['keypoint'] = keypoint[:, chosen].astype(np.float32, copy=False)
-        if 'keypoint_score' in sample:
-            sample['keypoint_score'] = sample['keypoint_score'][:, chosen].astype(np.float32, copy=False)
+        if score is not None:
+            sample['keypoint_score'] = score[:, chosen].astype(np.float32, copy=False)
         return sample

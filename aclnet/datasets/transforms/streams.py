@@ -203,7 +203,7 @@ class GenSkeFeat:
         self.axis = axis
 
     def __call__(self, sample: dict) -> dict:
-        scored = 'keypoint_score' in sample
+        scored = sample.get('keypoint_score') is not None
         keypoint = keypoint_of(sample, self, channels=(2,) if scored else (2, 3))
         check_layout(sample, keypoint, self.layout, self)
         if scored and not self.layout.scored:

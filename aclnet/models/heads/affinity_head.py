@@ -7,6 +7,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from aclnet.errors import ACLNetError, nearest
+from aclnet.limits import MAX_CLASSES
 from aclnet.models import losses as _losses  # noqa: F401  registers them
 from aclnet.models.heads.accuracy import top_k_hits
 from aclnet.registry import HEADS, LOSSES, build
@@ -64,8 +65,8 @@ class AffinityHead(nn.Module):
             raise ACLNetError(
                 f"there is no data_cfg '{data_cfg}'{nearest(data_cfg, MEMORY_SIZES)} (known: {', '.join(MEMORY_SIZES)})"
             )
-        if not isinstance(num_classes, int) or num_classes < 1:
-            raise ACLNetError(f'num_classes must be a whole number of at least 1, got {num_classes!r}')
+        if not isinstance(num_classes, int) or not 1 <= num_classes <= MAX_CLASSES:
+            raise ACLNetError(f'num_classes must be a whole number from 1 to {MAX_CLASSES}, got {num_classes!r}')
         self.num_classes, self.multi_class = num_classes, multi_class
         self.in_channels = in_channels
         self.label_smooth_eps, self.topk = label_smooth_eps, tuple(topk)

@@ -97,7 +97,7 @@ def test_a_missing_unknown_file_points_to_the_readme(tmp_path):
         ([*clips('a'), dict(frame_dir='b')], "annotation b needs a 'label'"),
         (
             [dict(frame_dir='a', label=0, total_frames=2.5)],
-            'annotation a needs a whole number as total_frames, got 2.5',
+            'annotation a needs a whole number up to 1,000,000 as total_frames, got 2.5',
         ),
     ],
 )
