@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 from aclnet import distributed
 from aclnet.errors import ACLNetError
@@ -22,7 +23,10 @@ def get_logger() -> logging.Logger:
 
 
 def start_log(path: str, level: str = 'INFO') -> logging.Logger:
-    """Log to the screen and to ``path``, and no longer to an earlier file; ranks other than 0 log errors only.
+    """Log to the screen and to ``path``, and no longer to an earlier file.
+
+    Ranks other than 0 log warnings and errors only, and to a file of their own, ``…_rank1.log`` for ``….log``, which
+    there is no earlier than its first line.
 
     Raises:
         ACLNetError: the file cannot be written, or there is no such level.
@@ -31,12 +35,14 @@ def start_log(path: str, level: str = 'INFO') -> logging.Logger:
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    first = distributed.get_dist_info()[0] == 0
+    rank = distributed.get_dist_info()[0]
     try:
-        logger.setLevel(level if first else 'ERROR')
+        logger.setLevel(level)
+        if rank:
+            logger.setLevel(max(logger.level, logging.WARNING))
+            path = f'_rank{rank}'.join(os.path.splitext(path))
         _add(logger, logging.StreamHandler())
-        if first:
-            _add(logger, logging.FileHandler(path, encoding='utf-8'))
+        _add(logger, logging.FileHandler(path, encoding='utf-8', delay=rank > 0))
     except (ValueError, TypeError):
         raise ACLNetError(f'log_level must be a level such as INFO or WARNING, got {level!r}') from None
     except OSError as error:

@@ -40,6 +40,7 @@ class PoseDataset(Dataset):
         data_prefix: folder put before ``frame_dir`` and ``filename`` of the samples.
         multi_class: whether labels are lists of classes; samples then carry a multi-hot (num_classes,) float32 label.
         num_classes: number of classes; None takes the largest label + 1.
+        strict: whether a broken sample is an error in training too; else another one stands in for it.
 
     Raises ``ACLNetError`` where the file, the split, a label or an argument is wrong, or where nothing is left.
     Source: PYSKL's.
@@ -64,11 +65,13 @@ class PoseDataset(Dataset):
         data_prefix: str = '',
         multi_class: bool = False,
         num_classes: int | None = None,
+        strict: bool = False,
     ) -> None:
         self.ann_file = os.fspath(ann_file)
         self.split = split
         self.data_prefix = data_prefix
         self.test_mode = bool(test_mode)
+        self.strict = bool(strict)
         self.multi_class = multi_class
         self.pipeline = Compose(pipeline)
         self._file = load_annotations(self.ann_file)  # held, so that other datasets of this file share its arrays
@@ -100,12 +103,13 @@ class PoseDataset(Dataset):
         """The sample at ``index``, its randomness drawn from ``rng``; its arrays may be the dataset's own.
 
         Raises:
-            ACLNetError: its poses are missing, or a transform cannot work with it.
+            ACLNetError: its poses are missing or not finite numbers, or a transform cannot work with it.
         """
         annotation = self.annotations[index]
         sample = {key: value for key, value in annotation.items() if key not in _UNUSED}
         if 'keypoint' not in annotation:
             sample.update(self._read_poses(annotation))
+        self._check_numbers(annotation, sample)
         if self._masks_boxes:
             sample['anno_inds'] = np.asarray(annotation['box_score']) >= self.box_thr
         if self.data_prefix:
@@ -129,6 +133,31 @@ class PoseDataset(Dataset):
         if 'frame_dir' not in annotation or not (self.memcached or 'raw_file' in annotation):
             raise ACLNetError(f'sample {name} of {self.ann_file} has neither keypoint nor frame_dir with a raw_file')
         return self._poses.read(annotation)
+
+    def _check_numbers(self, annotation: dict, sample: dict) -> None:
+        for key in ('keypoint', 'keypoint_score'):
+            if key not in sample:
+                continue
+            where = f'{key} of sample {annotation[self._identifier]} of {self.ann_file}'
+            try:
+                array = np.asarray(sample[key])
+            except ValueError:  # lists of different lengths
+                array = np.empty(0, object)
+            if array.dtype.kind not in 'fiu':
+                raise ACLNetError(f'{where} must be one array of numbers, got {array.dtype}')
+            finite = _is_finite(array)
+            if not finite.all():
+                raise ACLNetError(
+                    f'{where} must be finite, but {finite.size - np.count_nonzero(finite)} of its {finite.size} '
+                    'numbers are NaN or infinite; set missing joints to 0, or drop the sample'
+                )
+        if {'keypoint', 'keypoint_score'} <= set(sample) and np.shape(sample['keypoint_score']) != np.shape(
+            sample['keypoint']
+        )[:-1]:
+            raise ACLNetError(
+                f'keypoint_score of sample {annotation[self._identifier]} of {self.ann_file} must be one number per '
+                f'joint, {np.shape(sample["keypoint"])[:-1]}, got {np.shape(sample["keypoint_score"])}'
+            )
 
     def _valid(self, annotations: list[dict], ratio: float) -> list[dict]:
         """The annotations with enough valid frames."""
@@ -213,6 +242,14 @@ class PoseDataset(Dataset):
                 raise ACLNetError(f'class_prob of class {label} must be a number from 0 up, got {weight!r}')
             table[label] = weight
         return table[self.labels]
+
+
+def _is_finite(array: np.ndarray) -> np.ndarray:
+    """Where ``array`` holds numbers that are finite in float32."""
+    if array.dtype == np.float16:  # numpy's own test of float16 takes several times as long
+        return (array.view(np.uint16) & 0x7C00) != 0x7C00
+    with np.errstate(over='ignore'):  # what float32 cannot hold becomes infinite
+        return np.isfinite(array.astype(np.float32, copy=False))
 
 
 def _threshold(valid_ratio: float | None, box_thr: float | None) -> float | None:
