@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from torch.distributed import run
+from torch.distributed import DistError, run
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
 __all__ = ['main']
@@ -16,6 +16,13 @@ def main() -> None:
     logging.getLogger('torch.distributed.elastic').setLevel(logging.CRITICAL)  # it repeats what the line below says
     try:
         run.main()
+    except DistError as error:  # no port to listen on, or nobody to meet
+        print(
+            f'error: the processes cannot meet: {" ".join(str(error).split())}; choose another MASTER_PORT, or see to '
+            'MASTER_ADDR',
+            file=sys.stderr,
+        )
+        sys.exit(2)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         print(

@@ -64,7 +64,7 @@ def _train(args: argparse.Namespace, cfg: Config) -> dict:
     logger = start_log(os.path.join(cfg.work_dir, f'{timestamp}.log'), cfg.log_level)
     cfg.seed = distributed.broadcast_object(_seed(args, cfg))
     set_random_seed(cfg.seed, args.deterministic)
-    text = cfg.pretty_text  # formatting takes its time: once is enough
+    text = _text(cfg)
     if rank == 0:
         with atomic_write(os.path.join(cfg.work_dir, os.path.basename(args.config)), 'w') as stream:
             stream.write(text)
@@ -133,9 +133,19 @@ def _seed(args: argparse.Namespace, cfg: Config) -> int:
     latest = cfg.resume_from or os.path.join(cfg.work_dir, 'latest.pth')
     if (cfg.resume_from or cfg.auto_resume) and os.path.exists(latest) and distributed.get_dist_info()[0] == 0:
         seed = load_checkpoint(latest)['meta'].get('seed')
-        if seed is not None:
+        if isinstance(seed, (int, np.integer)):
             return int(seed)
     return int(np.random.default_rng().integers(2**31))
+
+
+def _text(cfg: Config) -> str:
+    try:
+        return cfg.pretty_text
+    except Exception as error:  # yapf's own, on what is no Python literal
+        raise ACLNetError(
+            f'config {cfg.filename} cannot be written down ({type(error).__name__}: {error}): its values must be '
+            'numbers, strings, lists and dicts'
+        ) from None
 
 
 def _make_folder(path: str) -> None:

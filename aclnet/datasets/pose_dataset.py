@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from aclnet.datasets.annotations import MemcachedPoses, RawFiles, load_annotations
+from aclnet.datasets.annotations import MemcachedPoses, RawFiles, check_poses, load_annotations
 from aclnet.datasets.base import Dataset
 from aclnet.datasets.transforms import Compose
 from aclnet.errors import ACLNetError
@@ -18,6 +18,7 @@ from aclnet.registry import DATASETS
 __all__ = ['PoseDataset']
 
 _BOX_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
+_MOST_CLASSES = 2**31
 _UNUSED = ('valid', 'box_score')  # serve to choose samples and poses, no transform reads them
 
 
@@ -42,7 +43,8 @@ class PoseDataset(Dataset):
         num_classes: number of classes; None takes the largest label + 1.
         strict: whether a broken sample is an error in training too; else another one stands in for it.
 
-    Raises ``ACLNetError`` where the file, the split, a label or an argument is wrong, or where nothing is left.
+    Raises ``ACLNetError`` where the file, the split, a label or an argument is wrong, or where nothing is left; in test
+    mode, or where ``strict``, also where the poses of a sample are unfit.
     Source: PYSKL's.
 
     Example:
@@ -67,11 +69,17 @@ class PoseDataset(Dataset):
         num_classes: int | None = None,
         strict: bool = False,
     ) -> None:
+        if not isinstance(ann_file, (str, os.PathLike)):
+            raise ACLNetError(f'ann_file must be the path of an annotation file, got {ann_file!r}')
+        if num_classes is not None and (isinstance(num_classes, bool) or not isinstance(num_classes, Integral)):
+            raise ACLNetError(f'num_classes of {ann_file} must be a whole number, got {num_classes!r}')
+        if not isinstance(strict, bool):
+            raise ACLNetError(f'strict must be True or False, got {strict!r}')
         self.ann_file = os.fspath(ann_file)
         self.split = split
         self.data_prefix = data_prefix
         self.test_mode = bool(test_mode)
-        self.strict = bool(strict)
+        self.strict = strict
         self.multi_class = multi_class
         self.pipeline = Compose(pipeline)
         self._file = load_annotations(self.ann_file)  # held, so that other datasets of this file share its arrays
@@ -88,6 +96,9 @@ class PoseDataset(Dataset):
         if memcached:
             self._poses = MemcachedPoses(mc_cfg, self._poses)
         self.memcached = memcached
+        if self.test_mode or strict:  # there a broken sample is an error: better now than in the middle
+            for annotation in self.annotations:
+                check_poses(annotation, f'sample {annotation[self._identifier]} of {self.ann_file}')
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, '_file': None}  # a worker needs this split only
@@ -103,13 +114,13 @@ class PoseDataset(Dataset):
         """The sample at ``index``, its randomness drawn from ``rng``; its arrays may be the dataset's own.
 
         Raises:
-            ACLNetError: its poses are missing or not finite numbers, or a transform cannot work with it.
+            ACLNetError: its poses are missing or unfit, see ``check_poses``, or a transform cannot work with it.
         """
         annotation = self.annotations[index]
         sample = {key: value for key, value in annotation.items() if key not in _UNUSED}
         if 'keypoint' not in annotation:
             sample.update(self._read_poses(annotation))
-        self._check_numbers(annotation, sample)
+        check_poses(sample, f'sample {annotation[self._identifier]} of {self.ann_file}')
         if self._masks_boxes:
             sample['anno_inds'] = np.asarray(annotation['box_score']) >= self.box_thr
         if self.data_prefix:
@@ -133,31 +144,6 @@ class PoseDataset(Dataset):
         if 'frame_dir' not in annotation or not (self.memcached or 'raw_file' in annotation):
             raise ACLNetError(f'sample {name} of {self.ann_file} has neither keypoint nor frame_dir with a raw_file')
         return self._poses.read(annotation)
-
-    def _check_numbers(self, annotation: dict, sample: dict) -> None:
-        for key in ('keypoint', 'keypoint_score'):
-            if key not in sample:
-                continue
-            where = f'{key} of sample {annotation[self._identifier]} of {self.ann_file}'
-            try:
-                array = np.asarray(sample[key])
-            except ValueError:  # lists of different lengths
-                array = np.empty(0, object)
-            if array.dtype.kind not in 'fiu':
-                raise ACLNetError(f'{where} must be one array of numbers, got {array.dtype}')
-            finite = _is_finite(array)
-            if not finite.all():
-                raise ACLNetError(
-                    f'{where} must be finite, but {finite.size - np.count_nonzero(finite)} of its {finite.size} '
-                    'numbers are NaN or infinite; set missing joints to 0, or drop the sample'
-                )
-        if {'keypoint', 'keypoint_score'} <= set(sample) and np.shape(sample['keypoint_score']) != np.shape(
-            sample['keypoint']
-        )[:-1]:
-            raise ACLNetError(
-                f'keypoint_score of sample {annotation[self._identifier]} of {self.ann_file} must be one number per '
-                f'joint, {np.shape(sample["keypoint"])[:-1]}, got {np.shape(sample["keypoint_score"])}'
-            )
 
     def _valid(self, annotations: list[dict], ratio: float) -> list[dict]:
         """The annotations with enough valid frames."""
@@ -216,7 +202,7 @@ class PoseDataset(Dataset):
 
     def _check_class(self, annotation: dict, label: Any) -> None:
         whole = isinstance(label, Integral) and not isinstance(label, bool)
-        if not whole or label < 0 or (self._limit is not None and label >= self._limit):
+        if not whole or not 0 <= label < (_MOST_CLASSES if self._limit is None else self._limit):
             below = '' if self._limit is None else f' to {self._limit - 1}'
             hint = '; lists of classes need multi_class=True' if isinstance(label, (list, tuple)) else ''
             raise ACLNetError(
@@ -229,6 +215,8 @@ class PoseDataset(Dataset):
         if self.multi_class:
             raise ACLNetError('class_prob needs one class per sample, and goes not with multi_class=True')
         if not isinstance(prob, Mapping):
+            if isinstance(prob, str) or not isinstance(prob, Sequence):
+                raise ACLNetError(f'class_prob must be a list of a number per class, or a dict, got {prob!r}')
             if self._limit is None:  # a class that never occurs still has its number
                 self.num_classes = max(self.num_classes, len(prob))
             if len(prob) != self.num_classes:
@@ -244,18 +232,10 @@ class PoseDataset(Dataset):
         return table[self.labels]
 
 
-def _is_finite(array: np.ndarray) -> np.ndarray:
-    """Where ``array`` holds numbers that are finite in float32."""
-    if array.dtype == np.float16:  # numpy's own test of float16 takes several times as long
-        return (array.view(np.uint16) & 0x7C00) != 0x7C00
-    with np.errstate(over='ignore'):  # what float32 cannot hold becomes infinite
-        return np.isfinite(array.astype(np.float32, copy=False))
-
-
 def _threshold(valid_ratio: float | None, box_thr: float | None) -> float | None:
     if box_thr is not None and box_thr not in _BOX_THRESHOLDS:
         raise ACLNetError(f'box_thr must be one of {", ".join(map(str, _BOX_THRESHOLDS))}, got {box_thr!r}')
-    if valid_ratio is not None and not 0 <= valid_ratio <= 1:
+    if valid_ratio is not None and not (isinstance(valid_ratio, Real) and 0 <= valid_ratio <= 1):
         raise ACLNetError(f'valid_ratio must be a share of the frames from 0 to 1, got {valid_ratio!r}')
     if valid_ratio and box_thr is None:
         raise ACLNetError(f'valid_ratio={valid_ratio} needs box_thr')

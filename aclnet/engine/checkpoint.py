@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import time
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +99,10 @@ def load_checkpoint(path: str, map_location: str | torch.device = 'cpu') -> dict
     if not os.path.exists(local):
         raise ACLNetError(f'checkpoint {path} does not exist')
     try:
+        if zipfile.is_zipfile(local):  # torch itself does not look at the checksums that it writes
+            with zipfile.ZipFile(local) as archive:
+                if archive.testzip() is not None:
+                    raise zipfile.BadZipFile
         content = torch.load(local, map_location=map_location, weights_only=True)
     except OSError as error:
         raise ACLNetError(f'checkpoint {path} cannot be read: {error}') from None
@@ -115,7 +120,11 @@ def load_checkpoint(path: str, map_location: str | torch.device = 'cpu') -> dict
         content = dict(state_dict=content)
     if not isinstance(content, dict) or not isinstance(content.get('state_dict'), dict):
         raise ACLNetError(f"checkpoint {path} has no 'state_dict'")
-    content.setdefault('meta', {})
+    for key, value in content['state_dict'].items():
+        if not isinstance(value, Tensor):
+            raise ACLNetError(f"checkpoint {path}: '{key}' of its 'state_dict' must be a tensor, got {value!r}")
+    if not isinstance(content.setdefault('meta', {}), dict):
+        raise ACLNetError(f"checkpoint {path}: its 'meta' must be a dict, got {content['meta']!r}")
     content['state_dict'] = {
         key.removeprefix('module.').replace('_orig_mod.', ''): value for key, value in content['state_dict'].items()
     }

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import warnings
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -84,6 +85,11 @@ class EpochRunner(EpochBasedRunner):
             raise ACLNetError(
                 f'a hook of log_config or custom_hooks needs a package that is not installed: {error}'
             ) from None
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            raise ACLNetError(
+                'a hook of the config (lr_config, optimizer_config, log_config or custom_hooks) cannot start: '
+                f'{type(error).__name__}: {error}'
+            ) from error
         while self.epoch < self._max_epochs:
             for loader, (mode, epochs) in zip(data_loaders, workflow):
                 for _ in range(epochs):
@@ -120,7 +126,7 @@ class EpochRunner(EpochBasedRunner):
         """
         content = load_checkpoint(checkpoint)
         meta = content['meta']
-        if 'optimizer' not in content or 'epoch' not in meta:
+        if not isinstance(content.get('optimizer'), dict) or not isinstance(meta.get('epoch'), Integral):
             raise ACLNetError(
                 f'{checkpoint} holds no optimizer and epoch to resume from; to start a new training from '
                 'its weights, use load_from'
