@@ -97,8 +97,7 @@ class PoseDataset(Dataset):
             self._poses = MemcachedPoses(mc_cfg, self._poses)
         self.memcached = memcached
         if self.test_mode or strict:  # there a broken sample is an error: better now than in the middle
-            for annotation in self.annotations:
-                check_poses(annotation, f'sample {annotation[self._identifier]} of {self.ann_file}')
+            self._check_all()
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, '_file': None}  # a worker needs this split only
@@ -140,10 +139,32 @@ class PoseDataset(Dataset):
         return sample
 
     def _read_poses(self, annotation: dict) -> dict:
-        name = annotation[self._identifier]
-        if 'frame_dir' not in annotation or not (self.memcached or 'raw_file' in annotation):
-            raise ACLNetError(f'sample {name} of {self.ann_file} has neither keypoint nor frame_dir with a raw_file')
+        self._check_source(annotation)
         return self._poses.read(annotation)
+
+    def _check_source(self, annotation: dict) -> None:
+        if 'frame_dir' not in annotation or not (self.memcached or 'raw_file' in annotation):
+            raise ACLNetError(
+                f'sample {annotation[self._identifier]} of {self.ann_file} has neither keypoint nor frame_dir with a '
+                'raw_file'
+            )
+
+    def _check_all(self) -> None:
+        """Raise ``ACLNetError`` for the first sample that is unfit, as far as the annotation file tells."""
+        kinds: dict[tuple[int, ...], str] = {}
+        for annotation in self.annotations:
+            if 'keypoint' not in annotation:
+                self._check_source(annotation)
+                continue
+            name = annotation[self._identifier]
+            check_poses(annotation, f'sample {name} of {self.ann_file}')
+            kinds.setdefault(np.shape(annotation['keypoint'])[2:], name)
+        if len(kinds) > 1:
+            (kind, name), (other_kind, other) = list(kinds.items())[:2]
+            raise ACLNetError(
+                f'samples of {self.ann_file} must have the same joints and channels, but {name} has {kind} and '
+                f'{other} has {other_kind}'
+            )
 
     def _valid(self, annotations: list[dict], ratio: float) -> list[dict]:
         """The annotations with enough valid frames."""
