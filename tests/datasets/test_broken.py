@@ -123,6 +123,15 @@ def test_what_an_epoch_never_shows_stands_in_for_nothing():
         Squares(2, {0}, weights=np.array([1, 0]))[1, 0]
 
 
+@pytest.mark.parametrize('name', ['test_mode', 'strict'])
+def test_nothing_stands_in_where_an_error_is_asked_for(name):
+    dataset = Squares(6, {0})
+    setattr(dataset, name, True)
+    assert dataset[1, 1]['square'] == 1
+    with pytest.raises(ACLNetError, match='^0 is broken$'):
+        dataset[1, 0]
+
+
 def test_a_fault_that_all_have_is_told_of_the_first_after_8_more():
     dataset = Squares(1000, range(1000))
     asked = []
