@@ -17,7 +17,10 @@ __all__ = ['ACLNetError', 'LostRankError', 'names', 'nearest', 'run_tool', 'show
 
 
 class ACLNetError(Exception):
-    """Something that the user can mend: says what was wrong, where, and what would be right."""
+    """Something that the user can mend: says what was wrong, where, and what would be right, in one line."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(' '.join(line.strip() for line in sentence.strip().splitlines()))  # others' texts have more
 
     exit_code = 2
 

@@ -23,18 +23,24 @@ def build(cfg: dict, registry: Registry, default_args: dict | None = None) -> An
 
     Raises:
         ACLNetError: ``cfg`` is no such dict, the name is unknown (the nearest one is suggested), or an argument is
-            unknown or missing.
+            unknown, missing or of a kind that cannot be worked with.
     """
     if not isinstance(cfg, dict) or 'type' not in cfg:
         raise ACLNetError(f"a {registry.name} must be a dict with the key 'type', got {cfg!r}")
     args = {**(default_args or {}), **cfg}
     kind = args.pop('type')
     cls = registry.get(kind) if isinstance(kind, str) else kind
-    if cls is None:
+    if not callable(cls):
         known = sorted(registry.module_dict)
         raise ACLNetError(f"there is no {registry.name} '{kind}'{nearest(kind, known)} (known: {', '.join(known)})")
     _check_arguments(cls, args, registry.name)
-    return cls(**args)
+    try:
+        return cls(**args)
+    except (TypeError, ValueError, AttributeError, LookupError) as error:
+        raise ACLNetError(
+            f'{registry.name} {cls.__name__} cannot be built: {type(error).__name__}: {error}; check the kinds of its '
+            f'arguments {", ".join(args)}'
+        ) from error
 
 
 def _check_arguments(cls: type, args: dict, room: str) -> None:

@@ -112,6 +112,8 @@ class Layout:
             )
         if nx_node != 1 and mode != 'random':
             raise ACLNetError(f"nx_node={nx_node} needs graph mode 'random', got '{mode}'")
+        if isinstance(num_filter, bool) or not isinstance(num_filter, int) or num_filter < 1:
+            raise ACLNetError(f'num_filter must be a whole number from 1 up, got {num_filter!r}')
         if mode == 'random':
             rng = np.random.default_rng() if rng is None else rng
             size = self.num_joints * nx_node

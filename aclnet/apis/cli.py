@@ -75,7 +75,7 @@ def _train(args: argparse.Namespace, cfg: Config) -> dict:
     cfg.deterministic = args.deterministic or cfg.get('deterministic', False)
     if args.autoscale_lr:
         _autoscale_lr(cfg, logger)
-    text = cfg.pretty_text  # formatting takes its time: once is enough
+    text = _text(cfg)
     if rank == 0:
         with atomic_write(os.path.join(cfg.work_dir, os.path.basename(args.config)), 'w') as stream:
             stream.write(text)
@@ -163,7 +163,17 @@ def _seed(args: argparse.Namespace, cfg: Config, archive: Archive) -> int:
             with contextlib.suppress(ACLNetError):  # damaged ones are named when the training begins
                 seed = read_checkpoint(path)['meta'].get('seed')
                 break
-    return int(np.random.default_rng().integers(2**31)) if seed is None else int(seed)
+    return int(seed) if isinstance(seed, (int, np.integer)) else int(np.random.default_rng().integers(2**31))
+
+
+def _text(cfg: Config) -> str:
+    try:
+        return cfg.pretty_text
+    except Exception as error:  # yapf's own, on what is no Python literal
+        raise ACLNetError(
+            f'config {cfg.filename} cannot be written down ({type(error).__name__}: {error}): its values must be '
+            'numbers, strings, lists and dicts'
+        ) from None
 
 
 def _device_name() -> str:

@@ -33,17 +33,11 @@ _DEFAULTS = dict(
     sync_bn=False,
 )
 _REQUIRED = ('model', 'data')
-KNOWN_KEYS = (
-    *_DEFAULTS,
-    *_REQUIRED,
-    'optimizer',
-    'lr_config',
-    'total_epochs',
-    'work_dir',
-    'seed',
-    'amp',
-    'auto_scale_lr',
-)
+_DICTS = ('data', 'optimizer', 'optimizer_config', 'lr_config', 'momentum_config', 'checkpoint_config', 'evaluation',
+          'log_config', 'dist_params')  # fmt: skip
+_RATES = ('min_lr', 'min_lr_ratio', 'gamma', 'power', 'warmup_iters', 'warmup_ratio')
+KNOWN_KEYS = (*_DEFAULTS, *_REQUIRED, 'optimizer', 'lr_config', 'total_epochs', 'work_dir', 'seed', 'amp',
+              'deterministic', 'auto_scale_lr')  # fmt: skip
 _SUBSETS = ('train', 'val', 'test')
 _DATA_KEYS = (*_SUBSETS, *(f'{name}_dataloader' for name in _SUBSETS), 'videos_per_gpu', 'workers_per_gpu',
               'persistent_workers')  # fmt: skip
@@ -75,7 +69,7 @@ def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
         cfg = Config.fromfile(path)
     except SyntaxError as error:
         _forget(error)
-        raise ACLNetError(f'config {path} is not valid Python, line {error.lineno}: {error.msg}') from None
+        raise ACLNetError(f'config {path} cannot be read: {error.msg}') from None
     except FileNotFoundError as error:
         _forget(error)
         raise ACLNetError(
@@ -87,7 +81,7 @@ def load_config(path: str, options: dict[str, Any] | None = None) -> Config:
         raise ACLNetError(f'config {path} cannot be read: {type(error).__name__}: {said}') from None
     _check_spelling(list(cfg), KNOWN_KEYS, f'config {path}')
     if options:
-        _check_spelling([key.split('.')[0] for key in options], [*KNOWN_KEYS, *cfg], '--cfg-options')
+        _check_options(options, cfg)
         try:
             cfg.merge_from_dict(options)
         except (KeyError, TypeError, AttributeError, IndexError) as error:
@@ -107,8 +101,7 @@ def complete(cfg: Config) -> Config:
     for key, value in _DEFAULTS.items():
         if cfg.get(key) is None:
             cfg[key] = copy.deepcopy(value)
-    if not isinstance(cfg.data, dict):
-        raise ACLNetError(f"config {path}: 'data' must be a dict, got {cfg.data!r}")
+    _check_kinds(cfg, path)
     _check_spelling(list(cfg.data), _DATA_KEYS, f"'data' of config {path}", strict=True)
     for name, known in _KEYS_OF.items():
         for key in cfg[name] or ():
@@ -116,8 +109,61 @@ def complete(cfg: Config) -> Config:
                 raise ACLNetError(f"{name} of config {path} has no key '{key}'{nearest(key, known)}")
     if cfg.get('work_dir') is None:
         cfg.work_dir = os.path.join('./work_dirs', os.path.splitext(os.path.basename(path))[0])
+    if not isinstance(cfg.work_dir, str):
+        raise ACLNetError(f'work_dir of config {path} must be the path of a folder, got {cfg.work_dir!r}')
     _check_schedule(cfg, path)
     return cfg
+
+
+def _check_kinds(cfg: Config, path: str) -> None:
+    """Dicts and intervals, which mmcv would not miss before it needs them."""
+    for key in _DICTS:
+        if not isinstance(cfg.get(key, {}), dict) and (cfg[key] is not None or key == 'optimizer'):
+            raise ACLNetError(f"config {path}: '{key}' must be a dict, got {cfg[key]!r}")
+    for name in _SUBSETS:
+        options = cfg.data.get(f'{name}_dataloader')
+        if options is not None and not isinstance(options, dict):
+            raise ACLNetError(f"config {path}: 'data.{name}_dataloader' must be a dict, got {options!r}")
+    hooks = cfg.custom_hooks or []
+    if not isinstance(hooks, (list, tuple)) or not all(isinstance(hook, dict) for hook in hooks):
+        raise ACLNetError(f"config {path}: 'custom_hooks' must be a list of dicts, got {hooks!r}")
+    for key in ('checkpoint_config', 'evaluation', 'log_config'):
+        interval = cfg[key].get('interval', 1)
+        if isinstance(interval, bool) or not isinstance(interval, int):
+            raise ACLNetError(f'{key}.interval of config {path} must be a whole number, got {interval!r}')
+    clip = cfg.optimizer_config.get('grad_clip')
+    if clip is not None and not isinstance(clip, dict):
+        raise ACLNetError(f'grad_clip of config {path} must be None or a dict such as dict(max_norm=20), got {clip!r}')
+    for key, value in (cfg.get('lr_config') or {}).items():
+        if key in _RATES and value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise ACLNetError(f'lr_config.{key} of config {path} must be a number, got {value!r}')
+
+
+def _check_options(options: dict[str, Any], cfg: Config) -> None:
+    """Refuse options that nothing would read; a variable of a config file has done its work when that is read."""
+    _check_spelling([key.split('.')[0] for key in options], KNOWN_KEYS, '--cfg-options')
+    for option in options:
+        first, *rest = option.split('.')
+        if first not in KNOWN_KEYS:
+            raise ACLNetError(f"--cfg-options: nothing reads '{option}'{_meant(first, cfg)}")
+        if first == 'data' and rest and rest[0] not in (*_DATA_KEYS, *cfg.get('data', ())):
+            raise ACLNetError(
+                f"--cfg-options: nothing reads '{option}'{nearest(rest[0], _DATA_KEYS) or _meant(rest[0], cfg)}"
+            )
+
+
+def _meant(name: str, cfg: Config) -> str:
+    """The end of a sentence on a key that is not read where it stands: where it is, or what may have been meant."""
+    places = {key: 'data' for key in _DATA_KEYS}
+    places.update({part: key for key in KNOWN_KEYS if isinstance(cfg.get(key), dict) for part in cfg[key]})
+    subset = name.removesuffix('_pipeline')
+    if name in places:
+        return f"; did you mean '{places[name]}.{name}'?"
+    if name in KNOWN_KEYS:
+        return f"; did you mean '{name}'?"
+    if subset in _SUBSETS:
+        return f"; did you mean 'data.{subset}.pipeline'?"
+    return nearest(name, KNOWN_KEYS) or f' (read are {", ".join(KNOWN_KEYS)})'
 
 
 def _check_schedule(cfg: Config, path: str) -> None:

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from aclnet.datasets import Dataset, build_dataloader, build_dataset
 from aclnet.errors import ACLNetError
 
-__all__ = ['build_loader', 'build_subset']
+__all__ = ['build_loader', 'build_subset', 'try_sample']
 
 
 def build_subset(cfg: Config, name: str) -> Dataset:
@@ -32,6 +32,11 @@ def build_subset(cfg: Config, name: str) -> Dataset:
             f'is {classes}: labels go from 0 to {classes - 1}'
         )
     return dataset
+
+
+def try_sample(dataset: Dataset) -> None:
+    """Draw the first sample, so that a pipeline that cannot work fails now and not after an epoch of training."""
+    dataset[0]
 
 
 def build_loader(

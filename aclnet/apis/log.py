@@ -26,7 +26,7 @@ def get_logger() -> logging.Logger:
 def start_log(path: str, level: str = 'INFO') -> logging.Logger:
     """Log to the screen and to ``path``, and no longer to an earlier file.
 
-    Ranks other than 0 log errors only, with their rank; they open the file when they have one.
+    Ranks other than 0 log warnings and errors only, with their rank; they open the file when they have one.
 
     Raises:
         ACLNetError: the file cannot be written, or there is no such level.
@@ -39,7 +39,7 @@ def start_log(path: str, level: str = 'INFO') -> logging.Logger:
     try:
         logger.setLevel(level)
         if rank > 0:
-            logger.setLevel('ERROR')
+            logger.setLevel(max(logger.level, logging.WARNING))
         _add(logger, logging.StreamHandler(), rank)
         _add(logger, _LogFile(path, encoding='utf-8', delay=rank > 0), rank)
     except (ValueError, TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +14,9 @@ from aclnet import distributed
 from aclnet.apis.config import complete
 from aclnet.apis.data import build_loader, build_subset
 from aclnet.apis.inference import optimize_for_inference
+from aclnet.apis.log import get_logger
 from aclnet.engine import BatchProcessor, collect_scores, load_checkpoint, load_weights
+from aclnet.errors import ACLNetError
 from aclnet.evaluation import average_clips, evaluate, save_scores
 from aclnet.models import build_model
 
@@ -29,6 +32,21 @@ def metric_options(cfg: Config) -> dict:
 def set_benchmark(cfg: Config) -> None:
     """Let cuDNN try algorithms out where the config says so, but not in a deterministic run."""
     torch.backends.cudnn.benchmark = bool(cfg.cudnn_benchmark) and not torch.are_deterministic_algorithms_enabled()
+
+
+def _warn_of_another_stream(cfg: Config, content: dict, checkpoint: str) -> None:
+    """The weights of all streams fit each other's configs; what a checkpoint's own config said tells them apart."""
+    own = set(re.findall(r"feats=\[\s*'(\w+)'\s*\]", str(content['meta'].get('config', ''))))
+    test = cfg.data.get('test')
+    steps = test.get('pipeline') if isinstance(test, dict) else None
+    here = {feat for step in steps or () if isinstance(step, dict) for feat in step.get('feats', ())}
+    if own and here and not own & here:
+        get_logger().warning(
+            'checkpoint %s was trained on stream %s, but this config tests stream %s: the scores will be poor',
+            checkpoint,
+            ', '.join(sorted(own)),
+            ', '.join(sorted(here)),
+        )
 
 
 def evaluate_checkpoint(
@@ -61,7 +79,9 @@ def evaluate_checkpoint(
     device = distributed.local_device()
     set_benchmark(cfg)
     model = build_model(cfg.model)
-    load_weights(model, load_checkpoint(checkpoint), checkpoint)
+    content = load_checkpoint(checkpoint)
+    load_weights(model, content, checkpoint)
+    _warn_of_another_stream(cfg, content, checkpoint)
     dataset = build_subset(cfg, 'test')
     options = {**metric_options(cfg), **({'metrics': list(metrics)} if metrics else {})}
     classes = cfg.model.cls_head.num_classes
@@ -71,6 +91,12 @@ def evaluate_checkpoint(
         model.compile()
     loader = build_loader(cfg, 'test', dataset, seed=cfg.get('seed') or 0)
     scores = collect_scores(model, loader, BatchProcessor(device, amp), title=title)
+    bad = np.flatnonzero([not np.isfinite(score).all() for score in scores])
+    if len(bad):
+        raise ACLNetError(
+            f'checkpoint {checkpoint} gives {len(bad)} of {len(scores)} samples scores that are not finite, the first '
+            f'is {dataset.identifiers[bad[0]]}; take an earlier checkpoint'
+        )
     if out is not None and distributed.get_dist_info()[0] == 0:
         about = dict(
             identifiers=list(dataset.identifiers),

@@ -13,14 +13,15 @@ from typing import cast
 import numpy as np
 import torch
 from mmcv import Config
-from mmcv.runner import build_optimizer
+from mmcv.runner import HOOKS, OPTIMIZERS, build_optimizer
+from mmcv.utils import Registry
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from aclnet import distributed
 from aclnet.apis.config import complete, required
-from aclnet.apis.data import build_loader, build_subset
+from aclnet.apis.data import build_loader, build_subset, try_sample
 from aclnet.apis.log import get_logger
 from aclnet.apis.test import evaluate_checkpoint, metric_options, set_benchmark
 from aclnet.datasets import Dataset
@@ -36,12 +37,13 @@ from aclnet.engine import (
     settings_of,
 )
 from aclnet.engine.checkpoint import read_checkpoint, unwrapped
-from aclnet.errors import ACLNetError
+from aclnet.errors import ACLNetError, nearest
 from aclnet.evaluation import evaluate
 from aclnet.models import synchronized
 
 __all__ = ['open_archive', 'set_random_seed', 'train_model']
 
+_SHOWN = 12  # names in an error: mmcv's and torch's are many
 # the optimizer has 40, custom hooks 50, checkpoints 60, loggers 90
 _RUN_ORDER = dict(epoch=41, settle=42, evaluation=45)
 
@@ -135,6 +137,7 @@ def train_model(
     if rank:
         torch.manual_seed(seed + rank)  # dropout of different samples
     _start_from(runner, cfg, logger, loaders[[mode for mode, _ in workflow].index('train')])
+    _check_tests(runner, cfg, validate, test or {})
     runner.run(loaders, workflow)
     return _final_tests(runner, cfg, test or {}, logger, compile, amp)
 
@@ -177,19 +180,34 @@ def _parallel(model: nn.Module, cfg: Config, device: torch.device) -> nn.Module:
 
 
 def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:
+    optimizer = required(cfg, 'optimizer')
+    _check_known(optimizer.get('type'), OPTIMIZERS, 'optimizer')
     try:
-        return build_optimizer(model, copy.deepcopy(required(cfg, 'optimizer')))
+        return build_optimizer(model, copy.deepcopy(optimizer))
     except (KeyError, TypeError, ValueError) as error:
         raise ACLNetError(f'optimizer {dict(cfg.optimizer)} of the config cannot be built: {error}') from None
 
 
+def _check_known(kind: object, registry: Registry, room: str, ending: str = '') -> None:
+    """Raise ``ACLNetError``, with the nearest name, where ``kind`` is a name that mmcv's registry does not have."""
+    known = sorted(name.removesuffix(ending) for name in registry.module_dict if name.endswith(ending))
+    if isinstance(kind, str) and kind not in known:
+        some = ', '.join(known[:_SHOWN]) + (', …' if len(known) > _SHOWN else '')
+        raise ACLNetError(f"there is no {room} '{kind}'{nearest(kind, known)} (known: {some})")
+
+
 def _register_hooks(runner: EpochRunner, cfg: Config, amp: str | None) -> None:
+    policy = (required(cfg, 'lr_config') or {}).get('policy')
+    if isinstance(policy, str):  # mmcv writes those in small letters with a capital
+        _check_known(policy.title() if policy.islower() else policy, HOOKS, 'lr_config.policy', 'LrUpdaterHook')
+    for hook in [*(cfg.log_config.get('hooks') or ()), *(cfg.custom_hooks or ())]:
+        _check_known(hook.get('type') if isinstance(hook, dict) else None, HOOKS, 'hook')
     optimizer_config = copy.deepcopy(cfg.optimizer_config)
     try:
         if amp == 'fp16':
             optimizer_config.setdefault('scaler_scale', 2.0**16)
         runner.register_training_hooks(
-            copy.deepcopy(required(cfg, 'lr_config')),
+            copy.deepcopy(cfg.lr_config),
             optimizer_config,
             copy.deepcopy(cfg.checkpoint_config),
             copy.deepcopy(cfg.log_config),
@@ -213,6 +231,7 @@ def _placed(hook: dict) -> dict:
 
 def _evaluation_hook(cfg: Config, seed: int, processor: BatchProcessor) -> EvaluationHook:
     dataset = build_subset(cfg, 'val')
+    try_sample(dataset)
     loader = build_loader(cfg, 'val', dataset, seed)
     options = metric_options(cfg)
     schedule = {key: value for key, value in cfg.evaluation.items() if key not in options}
@@ -262,6 +281,21 @@ def _newest_whole(archive: Archive | None, logger: logging.Logger) -> tuple[str,
     return None
 
 
+def _check_tests(runner: EpochRunner, cfg: Config, validate: bool, test: dict) -> None:
+    """What would keep the final tests from running is said before the training."""
+    if test.get('test_best') and not validate and _best(runner) is None:
+        raise ACLNetError(
+            '--test-best tests the checkpoint that validation found best, and no validation is asked for; '
+            'add --validate, or take --test-last'
+        )
+    if any(test.values()):
+        try_sample(build_subset(cfg, 'test'))
+
+
+def _best(runner: EpochRunner) -> str | None:
+    return ((runner.meta or {}).get('hook_msgs') or {}).get('best_ckpt')
+
+
 def _load_backbone(backbone: nn.Module, logger: logging.Logger) -> None:
     """Load the checkpoint ``backbone.pretrained``, if any: of a backbone, or of a recognizer without its head."""
     pretrained = getattr(backbone, 'pretrained', None)
@@ -281,9 +315,9 @@ def _final_tests(
     if test.get('test_last'):
         found['last'] = os.path.join(cfg.work_dir, 'latest.pth')
     if test.get('test_best'):
-        best = distributed.broadcast_object(((runner.meta or {}).get('hook_msgs') or {}).get('best_ckpt'))
+        best = distributed.broadcast_object(_best(runner))
         if best is None:
-            logger.warning('--test-best: no validation was run, so there is no best checkpoint (add --validate)')
+            logger.warning('--test-best: no validation was due, so there is no best checkpoint (evaluation.interval)')
         else:
             moved = os.path.join(cfg.work_dir, os.path.basename(best))  # with its work_dir, since it was written
             found['best'] = best if os.path.exists(best) else moved

@@ -9,9 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aclnet.datasets.broken import NOTES, Broken
 from aclnet.errors import ACLNetError
 
 __all__ = ['Dataset', 'SampleKey', 'check_seed']
+
+_SUBSTITUTE = 3  # spawn key that keeps the choice of substitutes apart from other draws, see samplers.py too
+_TRIES = 8  # substitutes for one sample; where they all fail, the fault is hardly the samples'
 
 
 class SampleKey(NamedTuple):
@@ -35,10 +39,15 @@ class Dataset(abc.ABC):
     A sample's randomness is ``numpy.random.default_rng((seed, epoch, draw))``, made by the outermost dataset, whatever
     the number of workers or ranks; in test mode the epoch is 0.
 
+    A sample whose ``get`` raises ``ACLNetError`` is broken. In training another sample, chosen and drawn by the
+    randomness of the broken one, stands in for it and carries notes of it under the key ``broken``, which loaders take
+    out and log. In test mode, where ``strict``, and where 8 substitutes are broken as well, the error is raised.
+
     Attributes:
         seed: first part of every sample's seed.
         epoch: epoch of plain indices.
         test_mode: whether samples are drawn as in validation and test.
+        strict: whether a broken sample is an error in training too.
         labels: (N,) int64 classes, or (N, classes) float32 where samples may have several.
         identifiers: N names.
         num_classes: number of classes.
@@ -48,6 +57,7 @@ class Dataset(abc.ABC):
     seed: int = 0
     epoch: int = 0
     test_mode: bool = False
+    strict: bool = False
     labels: np.ndarray
     identifiers: list[str]
     num_classes: int
@@ -63,8 +73,37 @@ class Dataset(abc.ABC):
 
     def __getitem__(self, key: SampleKey | Sequence[int] | int) -> dict:
         epoch, index, draw = self._resolve(key)
-        rng = np.random.default_rng((check_seed(self.seed), 0 if self.test_mode else epoch, draw))
-        return self.get(index, rng)
+        seed = (check_seed(self.seed), 0 if self.test_mode else epoch, draw)
+        try:
+            return self.get(index, np.random.default_rng(seed))
+        except ACLNetError as error:
+            if self.test_mode or self.strict:
+                raise
+            return self._substitute(index, seed, error)
+
+    def _substitute(self, index: int, seed: tuple[int, ...], error: ACLNetError) -> dict:
+        """A sample in place of the one at ``index``, which gave ``error``, with notes of all that were broken."""
+        broken = [(self.identifiers[index], str(error))]
+        for other in self._substitutes(index, seed):
+            try:
+                sample = self.get(other, np.random.default_rng(seed))
+            except ACLNetError as again:
+                broken.append((self.identifiers[other], str(again)))
+                continue
+            sample[NOTES] = [Broken(name, reason, self.identifiers[other]) for name, reason in broken]
+            return sample
+        raise error
+
+    def _substitutes(self, index: int, seed: tuple[int, ...]) -> list[int]:
+        """Other samples in random order, by the weights that an epoch gives them."""
+        weights = np.ones(len(self)) if self.weights is None else np.array(self.weights, np.float64)
+        weights[index] = 0
+        others = np.flatnonzero(weights)
+        if not len(others):
+            return []
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_SUBSTITUTE,)))
+        chance = weights[others] / weights.sum()
+        return rng.choice(others, min(_TRIES, len(others)), replace=False, p=chance).tolist()
 
     def __iter__(self) -> Iterator[dict]:
         return (self[index] for index in range(len(self)))

@@ -6,7 +6,7 @@ import inspect
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import DataLoader, default_collate
 
 from aclnet.datasets.base import Dataset, check_seed
+from aclnet.datasets.broken import BrokenReport, NotingCollate
 from aclnet.datasets.samplers import EpochBatchSampler, OnceBatchSampler
 from aclnet.distributed import get_dist_info
 from aclnet.errors import ACLNetError, nearest
@@ -46,10 +47,18 @@ def collate(samples: list[dict]) -> dict[str, Any]:
 
 
 class Loader(DataLoader):
-    """A ``DataLoader`` whose workers' ``ACLNetError`` reach the caller as the sentence that they are."""
+    """A ``DataLoader`` whose workers' ``ACLNetError`` reach the caller as the sentence that they are.
+
+    Attributes:
+        broken: the broken samples that were replaced; each was logged once.
+    """
 
     batch_sampler: EpochBatchSampler | OnceBatchSampler
     generator: torch.Generator
+
+    def __init__(self, dataset: Dataset, collate_fn: Callable[[list], Any] = collate, **kwargs: Any) -> None:
+        super().__init__(cast(torch.utils.data.Dataset, dataset), collate_fn=NotingCollate(collate_fn), **kwargs)
+        self.broken = BrokenReport()
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
         """Choose the training epoch, counted from 1, that the next iteration goes through, and its first batch."""
@@ -60,7 +69,9 @@ class Loader(DataLoader):
 
     def __iter__(self) -> Iterator[dict]:  # type: ignore[override]  # a generator around torch's own iterator
         try:
-            yield from super().__iter__()
+            for batch, broken in super().__iter__():
+                self.broken.add(broken)
+                yield batch
             return
         except ACLNetError as error:
             sentence = _sentence(str(error))
@@ -142,10 +153,9 @@ def build_dataloader(
         kwargs = {name: value for name, value in kwargs.items() if name not in _WORKERS_ONLY}
     else:
         kwargs.setdefault('worker_init_fn', _leave_signals)
-    kwargs.setdefault('collate_fn', collate)
     kwargs.setdefault('generator', torch.Generator().manual_seed(getattr(dataset, 'seed', 0) + rank))  # not torch's own
     return Loader(
-        cast(torch.utils.data.Dataset, dataset),
+        dataset,
         batch_sampler=sampler,
         num_workers=workers_per_gpu,
         pin_memory=torch.cuda.is_available() if pin_memory is None else pin_memory,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from aclnet.datasets.annotations import MemcachedPoses, RawFiles, load_annotations
+from aclnet.datasets.annotations import MemcachedPoses, RawFiles, check_poses, load_annotations
 from aclnet.datasets.base import Dataset
 from aclnet.datasets.transforms import Compose
 from aclnet.errors import ACLNetError, names, shown
@@ -41,8 +41,10 @@ class PoseDataset(Dataset):
         data_prefix: folder put before ``frame_dir`` and ``filename`` of the samples.
         multi_class: whether labels are lists of classes; samples then carry a multi-hot (num_classes,) float32 label.
         num_classes: number of classes; None takes the largest label + 1.
+        strict: whether a broken sample is an error in training too; else another one stands in for it.
 
-    Raises ``ACLNetError`` where the file, the split, a label or an argument is wrong, or where nothing is left.
+    Raises ``ACLNetError`` where the file, the split, a label or an argument is wrong, or where nothing is left; in test
+    mode, or where ``strict``, also where the poses of a sample are unfit.
     Source: PYSKL's.
 
     Example:
@@ -65,11 +67,19 @@ class PoseDataset(Dataset):
         data_prefix: str = '',
         multi_class: bool = False,
         num_classes: int | None = None,
+        strict: bool = False,
     ) -> None:
+        if not isinstance(ann_file, (str, os.PathLike)):
+            raise ACLNetError(f'ann_file must be the path of an annotation file, got {ann_file!r}')
+        if num_classes is not None and (isinstance(num_classes, bool) or not isinstance(num_classes, Integral)):
+            raise ACLNetError(f'num_classes of {ann_file} must be a whole number, got {num_classes!r}')
+        if not isinstance(strict, bool):
+            raise ACLNetError(f'strict must be True or False, got {strict!r}')
         self.ann_file = os.fspath(ann_file)
         self.split = split
         self.data_prefix = data_prefix
         self.test_mode = bool(test_mode)
+        self.strict = strict
         self.multi_class = multi_class
         self.pipeline = Compose(pipeline)
         self._file = load_annotations(self.ann_file)  # held, so that other datasets of this file share its arrays
@@ -86,6 +96,8 @@ class PoseDataset(Dataset):
         if memcached:
             self._poses = MemcachedPoses(mc_cfg, self._poses)
         self.memcached = memcached
+        if self.test_mode or strict:  # there a broken sample is an error: better now than in the middle
+            self._check_all()
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, '_file': None}  # a worker needs this split only
@@ -101,12 +113,13 @@ class PoseDataset(Dataset):
         """The sample at ``index``, its randomness drawn from ``rng``; its arrays may be the dataset's own.
 
         Raises:
-            ACLNetError: its poses are missing, or a transform cannot work with it.
+            ACLNetError: its poses are missing or unfit, see ``check_poses``, or a transform cannot work with it.
         """
         annotation = self.annotations[index]
         sample = {key: value for key, value in annotation.items() if key not in _UNUSED}
         if 'keypoint' not in annotation:
             sample.update(self._read_poses(annotation))
+        check_poses(sample, f'sample {annotation[self._identifier]} of {self.ann_file}')
         if self._masks_boxes:
             sample['anno_inds'] = np.asarray(annotation['box_score']) >= self.box_thr
         if self.data_prefix:
@@ -126,10 +139,32 @@ class PoseDataset(Dataset):
         return sample
 
     def _read_poses(self, annotation: dict) -> dict:
-        name = annotation[self._identifier]
-        if not annotation.get('frame_dir') or not (self.memcached or annotation.get('raw_file')):
-            raise ACLNetError(f'sample {name} of {self.ann_file} has neither keypoint nor frame_dir with a raw_file')
+        self._check_source(annotation)
         return self._poses.read(annotation)
+
+    def _check_source(self, annotation: dict) -> None:
+        if not annotation.get('frame_dir') or not (self.memcached or annotation.get('raw_file')):
+            raise ACLNetError(
+                f'sample {annotation[self._identifier]} of {self.ann_file} has neither keypoint nor frame_dir with a '
+                'raw_file'
+            )
+
+    def _check_all(self) -> None:
+        """Raise ``ACLNetError`` for the first sample that is unfit, as far as the annotation file tells."""
+        kinds: dict[tuple[int, ...], str] = {}
+        for annotation in self.annotations:
+            if 'keypoint' not in annotation:
+                self._check_source(annotation)
+                continue
+            name = annotation[self._identifier]
+            check_poses(annotation, f'sample {name} of {self.ann_file}')
+            kinds.setdefault(np.shape(annotation['keypoint'])[2:], name)
+        if len(kinds) > 1:
+            (kind, name), (other_kind, other) = list(kinds.items())[:2]
+            raise ACLNetError(
+                f'samples of {self.ann_file} must have the same joints and channels, but {name} has {kind} and '
+                f'{other} has {other_kind}'
+            )
 
     def _valid(self, annotations: list[dict], ratio: float) -> list[dict]:
         """The annotations with enough valid frames."""
@@ -203,6 +238,8 @@ class PoseDataset(Dataset):
         if self.multi_class:
             raise ACLNetError('class_prob needs one class per sample, and goes not with multi_class=True')
         if not isinstance(prob, Mapping):
+            if isinstance(prob, str) or not isinstance(prob, Sequence):
+                raise ACLNetError(f'class_prob must be a list of a number per class, or a dict, got {prob!r}')
             if self._limit is None:  # a class that never occurs still has its number
                 self.num_classes = max(self.num_classes, len(prob))
             if len(prob) != self.num_classes:
@@ -228,7 +265,7 @@ def _class_count(value: int | None) -> int | None:
 def _threshold(valid_ratio: float | None, box_thr: float | None) -> float | None:
     if box_thr is not None and box_thr not in _BOX_THRESHOLDS:
         raise ACLNetError(f'box_thr must be one of {", ".join(map(str, _BOX_THRESHOLDS))}, got {box_thr!r}')
-    if valid_ratio is not None and not 0 <= valid_ratio <= 1:
+    if valid_ratio is not None and not (isinstance(valid_ratio, Real) and 0 <= valid_ratio <= 1):
         raise ACLNetError(f'valid_ratio must be a share of the frames from 0 to 1, got {valid_ratio!r}')
     if valid_ratio and box_thr is None:
         raise ACLNetError(f'valid_ratio={valid_ratio} needs box_thr')

@@ -51,6 +51,8 @@ class ConcatDataset(Dataset):
         datasets: datasets or their config dicts.
         test_mode: passed on to config dicts that don't say; None leaves them their default.
 
+    It is strict with broken samples where one of them is.
+
     Raises ``ACLNetError`` where there is none, or where they mix test mode or kinds of labels.
     """
 
@@ -62,6 +64,7 @@ class ConcatDataset(Dataset):
         if len(modes) > 1:
             raise ACLNetError('ConcatDataset: all its datasets must have the same test_mode')
         self.test_mode = modes.pop()
+        self.strict = any(dataset.strict for dataset in self.datasets)
         self._ends = np.cumsum([len(dataset) for dataset in self.datasets])
         self.num_classes = max(dataset.num_classes for dataset in self.datasets)
         if len({(dataset.labels.ndim, dataset.labels.shape[1:]) for dataset in self.datasets}) > 1:
@@ -108,6 +111,7 @@ class RepeatDataset(Dataset):
             )
         self.times = times
         self.test_mode = self.dataset.test_mode
+        self.strict = self.dataset.strict
         self.num_classes = self.dataset.num_classes
         self.labels = np.concatenate([self.dataset.labels] * times)
         self.identifiers = self.dataset.identifiers * times

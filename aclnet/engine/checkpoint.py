@@ -118,7 +118,11 @@ def read_checkpoint(path: str, map_location: str | torch.device = 'cpu') -> dict
         content = dict(state_dict=content)
     if not isinstance(content, dict) or not isinstance(content.get('state_dict'), dict):
         raise ACLNetError(f"checkpoint {path} has no 'state_dict'")
-    content.setdefault('meta', {})
+    for key, value in content['state_dict'].items():
+        if not isinstance(value, Tensor):
+            raise ACLNetError(f"checkpoint {path}: '{key}' of its 'state_dict' must be a tensor, got {value!r}")
+    if not isinstance(content.setdefault('meta', {}), dict):
+        raise ACLNetError(f"checkpoint {path}: its 'meta' must be a dict, got {content['meta']!r}")
     content['state_dict'] = {
         key.removeprefix('module.').replace('_orig_mod.', ''): value for key, value in content['state_dict'].items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,7 +34,7 @@ def resume(runner: EpochRunner, where: str, content: dict[str, Any], data_loader
         ACLNetError: the checkpoint isn't one of a training, or its training cannot be gone on with here.
     """
     meta, training = content['meta'], content.get('training') or {}
-    if 'optimizer' not in content or 'epoch' not in meta:
+    if not isinstance(content.get('optimizer'), dict) or not isinstance(meta.get('epoch'), Integral):
         raise ACLNetError(
             f'{where} holds no optimizer and epoch to resume from; to start a new training from its weights, '
             'use load_from'
@@ -63,8 +64,7 @@ def resume(runner: EpochRunner, where: str, content: dict[str, Any], data_loader
     ranks = training.get('ranks')
     if ranks:
         restore(unwrapped(runner.model), ranks[min(distributed.get_dist_info()[0], len(ranks) - 1)])
-    for line in dict.fromkeys(differing):
-        runner.logger.warning('not as in %s: %s', where, line)
+    _warn(runner, where, differing)
     runner.logger.info(
         'resumed from %s: epoch %d, iteration %d%s',
         where,
@@ -72,6 +72,12 @@ def resume(runner: EpochRunner, where: str, content: dict[str, Any], data_loader
         runner.iter,
         f' ({runner.start_step} in this epoch)' if runner.start_step else '',
     )
+
+
+def _warn(runner: EpochRunner, where: str, differing: list[str]) -> None:
+    if runner.rank == 0:
+        for line in dict.fromkeys(differing):
+            runner.logger.warning('not as in %s: %s', where, line)
 
 
 def _check_seed(where: str, before: Any, now: Any) -> None:
@@ -91,7 +97,7 @@ def _check_ranks(runner: EpochRunner, where: str, training: dict) -> None:
             f'{where} was trained by {before} processes and there are {now}: with sync_memory=False each has a memory '
             f'of its own; start {before} processes'
         )
-    runner.logger.warning('not as in %s: number of processes: %d → %d', where, before, now)
+    _warn(runner, where, [f'number of processes: {before} → {now}'])
 
 
 def _start_step(runner: EpochRunner, where: str, meta: dict, training: dict, data_loader: DataLoader | None) -> int:
@@ -104,8 +110,7 @@ def _start_step(runner: EpochRunner, where: str, meta: dict, training: dict, dat
     now = len(data_loader.dataset), sampler.total_batch, len(data_loader)  # type: ignore[arg-type]  # it has a length
     names = 'samples of the training set', 'samples per iteration', 'iterations per epoch'
     differing = [f'{name}: {old} → {new}' for name, old, new in zip(names, before, now) if old != new]
-    for line in differing:
-        runner.logger.warning('not as in %s: %s', where, line)
+    _warn(runner, where, differing)
     if not step or not differing:
         return step
     if step == before[2]:  # only its validation is left
@@ -118,7 +123,7 @@ def _start_step(runner: EpochRunner, where: str, meta: dict, training: dict, dat
         )
     shown = step * before[1]
     start = min(shown // now[1], now[2])
-    if shown != start * now[1]:
+    if shown != start * now[1] and runner.rank == 0:
         runner.logger.warning('%d samples of epoch %d are shown again', shown - start * now[1], meta['epoch'] + 1)
     return start
 

@@ -125,15 +125,16 @@ class EpochRunner(EpochBasedRunner):
         )
         where = f'epoch {entry.epoch}, iteration {entry.step + 1}: {bad}; its samples are'
         if self.nonfinite > self.max_nonfinite:
-            self.logger.error('%s %s', where, ', '.join(found))
+            if self.rank == 0:
+                self.logger.error('%s %s', where, ', '.join(found))
             shown = ', '.join(found[:8]) + (f' and {len(found) - 8} more (see the log)' if len(found) > 8 else '')
             raise ACLNetError(
                 f'{where} {shown}. The update was not made and the last checkpoint stays; lower optimizer.lr, set '
                 'optimizer_config.grad_clip, or leave out up to n such updates by optimizer_config.max_nonfinite=n'
             )
-        self.logger.warning(
-            '%s %s; update left out (%d of at most %d)', where, ', '.join(found), self.nonfinite, self.max_nonfinite
-        )
+        if self.rank == 0:  # all ranks know
+            line = '%s %s; update left out (%d of at most %d)'
+            self.logger.warning(line, where, ', '.join(found), self.nonfinite, self.max_nonfinite)
 
     @torch.no_grad()
     def val(self, data_loader: DataLoader, **kwargs: Any) -> None:
@@ -186,6 +187,11 @@ class EpochRunner(EpochBasedRunner):
             raise ACLNetError(
                 f'a hook of log_config or custom_hooks needs a package that is not installed: {error}'
             ) from None
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            raise ACLNetError(
+                'a hook of the config (lr_config, optimizer_config, log_config or custom_hooks) cannot start: '
+                f'{type(error).__name__}: {error}'
+            ) from error
         cycle = [(mode, loader) for loader, (mode, epochs) in zip(data_loaders, workflow) for _ in range(epochs)]
         skip = self._done_of_cycle([mode for mode, _ in cycle])
         try:

@@ -115,7 +115,9 @@ def evaluate(
     Raises:
         ACLNetError: an unknown metric (the nearest is suggested), or what a metric itself refuses.
     """
-    metrics = [metrics] if isinstance(metrics, str) else list(metrics)
+    metrics = [metrics] if isinstance(metrics, str) else metrics
+    if not isinstance(metrics, Iterable) or not (metrics := list(metrics)):
+        raise ACLNetError(f'metrics must be a list of at least one of {", ".join(METRICS)}, got {metrics!r}')
     for name in (*metrics, *(metric_options or {})):
         if name not in METRICS:
             raise ACLNetError(f"there is no metric '{name}'{nearest(name, METRICS)} (known: {', '.join(METRICS)})")

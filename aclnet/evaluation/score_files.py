@@ -139,6 +139,8 @@ def _as_array(rows: Any, where: str) -> np.ndarray:
 def _check_meta(meta: Any, n: int, where: str) -> None:
     if not isinstance(meta, dict):
         raise ACLNetError(f'{where} must be a dict, got {type(meta).__name__}')
+    if any(isinstance(name, (list, dict)) for name in meta.get('identifiers') or ()):
+        raise ACLNetError(f'{where} must have strings as identifiers')
     for key in ('identifiers', 'labels'):
         value = meta.get(key)
         if value is not None and (isinstance(value, (str, dict)) or np.shape(value)[:1] != (n,)):

@@ -65,6 +65,9 @@ def place(tmp_path_factory) -> Path:
     content = annotations()
     content['annotations'][0]['total_frames'] += 1
     write_annotations(folder / 'data/long.pkl', content)
+    content = annotations()
+    content['annotations'][0]['keypoint'][0, 0, 7] = np.nan
+    write_annotations(folder / 'data/nan.pkl', content)
     poses = dict(total_frames=9, img_shape=(240, 320), original_shape=(240, 320), box_score=np.ones(9, np.float32))
     poses.update(valid={0.5: 9}, label=0, raw_file='kpfiles/wave.pkl', frame_dir='wave_0001')
     split = dict(train=['wave_0001'], val=['wave_0001'])
@@ -134,7 +137,11 @@ REFUSED = {
     'identifiers that match nothing': 'train mine.py --cfg-options data.train.ann_file=data/renamed.pkl',
     'damaged pickle': 'train mine.py --cfg-options data.train.ann_file=data/half.pkl',
     'pickle with code': 'train mine.py --cfg-options data.train.ann_file=data/code.pkl',
-    'frames that differ': 'train mine.py --no-auto-resume --cfg-options data.train.ann_file=data/long.pkl',
+    'frames that differ': 'test mine.py --cfg-options data.test.ann_file=data/long.pkl data.test.split=xsub_train',
+    'numbers that are not finite': 'train mine.py --no-auto-resume --cfg-options data.train.ann_file=data/nan.pkl '
+    'data.train.strict=True',
+    'best without validation': 'train mine.py --work-dir work_dirs/unvalidated --test-best',
+    'option that nothing reads': 'train mine.py --cfg-options lr=0.1',
     'joints of the data': f'train configs/nw_ucla/j.py {QUICK} data.train.split=xsub_train',
     'joints of the model': 'train mine.py --no-auto-resume --cfg-options model.backbone.graph_cfg.layout=nturgb+d',
     'label beyond the classes': 'train configs/utd_mhad/j.py --cfg-options model.cls_head.num_classes=2',
@@ -215,7 +222,8 @@ SHOWN_BELOW = (
     'memcached server localhost:22077',
     'work_dirs/mine/latest.pth exists',
     '1 of 1 epochs done',
-    '--test-best: no validation',
+    'sample sample000 is broken',
+    'checkpoint work_dirs/mine/latest.pth was trained on stream',
 )
 
 
@@ -291,10 +299,16 @@ def test_going_on_from_a_finished_training(quoted):
     assert '1 of 1 epochs done' in quoted and '1 of 1 epochs done' in text
 
 
-def test_no_best_checkpoint(quoted):
-    text = logged('mine.py', '--work-dir', 'work_dirs/unvalidated', '--test-best')
-    warning = next(line for line in text.splitlines() if 'WARNING' in line).partition('WARNING - ')[2]
-    assert warning in quoted
+def test_a_broken_sample_is_logged_and_replaced(quoted):
+    text = logged('mine.py', '--work-dir', 'work_dirs/broken', '--cfg-options', 'data.train.ann_file=data/nan.pkl')
+    (warning,) = [line.partition('WARNING - ')[2] for line in text.splitlines() if 'WARNING' in line]
+    shown = re.sub('replaced by sample[0-9]+', 'replaced by sample007', warning)  # by the drawn seed
+    assert shown in quoted and 'Saving checkpoint' in text
+
+
+def test_a_checkpoint_of_another_stream(quoted, caplog):
+    tool('test', 'mine.py', '--out', 'b.pkl', '--cfg-options', 'data.test.pipeline.1.feats=[b]')
+    assert caplog.messages[-1] in quoted
 
 
 def test_a_changed_learning_rate_has_no_effect_on_a_resumed_training():

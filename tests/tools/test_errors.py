@@ -1,16 +1,22 @@
-"""Whatever a user hands in wrongly comes back as one sentence that names it."""
+"""Whatever a user hands in wrongly comes back as one sentence that names it, and leaves nothing half done."""
 
 from __future__ import annotations
 
-import pickle
+import re
+import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from aclnet.errors import ACLNetError, run_tool
 from tests.made import annotations, write_annotations, write_config
-from tests.run import tool
+from tests.run import ROOT, shell, tool
+from tests.tools.bad_inputs import FINE, SAMPLES, change_samples, table
+
+NAMES = list(table(Path()))
 
 
 @pytest.fixture(scope='module')
@@ -24,126 +30,125 @@ def refused(name, *argv):
     with pytest.raises(ACLNetError) as error:
         tool(name, *argv)
     sentence = str(error.value)
-    assert '\n' not in sentence.strip() and len(sentence) < 600, sentence
+    assert '\n' not in sentence and 20 < len(sentence) < 600, sentence
     return sentence
 
 
-OPTIONS = [
-    ('data.train.split=xsub_trian', ["'xsub_trian'", 'xsub_train, xsub_val']),
-    ('data.train.ann_file=data/nturgbd/ntu60_3danno.pkl', ['does not exist', 'https://download.openmmlab.com']),
-    ('data.train.ann_file=data/mine.pkl', ['data/mine.pkl does not exist']),
-    ('data.train.type=PoseDatset', ["'PoseDatset'", "did you mean 'PoseDataset'"]),
-    ('data.train.anno_file=x', ["'anno_file'", 'ann_file']),
-    ('data.video_per_gpu=3', ["'video_per_gpu'", "did you mean 'videos_per_gpu'"]),
-    ('data.videos_per_gpu=0', ['batch_size', '0']),
-    ('data.workers_per_gpu=-1', ['workers_per_gpu', '-1']),
-    ('data.train.pipeline.1.type=RandomRto', ["'RandomRto'", "did you mean 'RandomRot'"]),
-    ('data.train.pipeline.2.dataset=nturgb+d', ['25', '20']),
-    ('data.train.pipeline.2.dataset=ntu', ["'ntu'", 'nturgb+d']),
-    ('data.train.pipeline.3.num_clips=2', ['num_clips=1']),
-    ('model.type=Recognizer', ['Recognizer', 'SkeletonRecognizer']),
-    ('model.backbone.graph_cfg.layout=coco', ["'coco'", '17', '20']),
-    ('model.backbone.in_channels=2', ['20, 2', '20, 3']),
-    ('model.backbone.base_chanels=8', ["did you mean 'base_channels'"]),
-    ('model.cls_head.num_classes=2', ['label 2', 'num_classes is 2']),
-    ('model.cls_head.in_channels=5', ['in_channels is 5', '32']),
-    ('model.cls_head.intra_loss.memory_sice=5', ["did you mean 'memory_size'"]),
-    ('model.cls_head.loss_cls.type=CrossEntropy', ['CrossEntropyLoss']),
-    ('model.cls_head.data_cfg=ntu61', ["did you mean 'ntu60'"]),
-    ('optimzer.lr=1', ["did you mean 'optimizer'"]),
-    ('optimizer.type=SDG', ['SDG']),
-    ('lr_config.policy=Cosin', ['Cosin']),
-    ('log_config.hooks.0.type=TextLogger', ['TextLogger']),
-    ('evaluation.metrics=[top_k_acuracy]', ["did you mean 'top_k_accuracy'"]),
-    ('evaluation.save_best=top3_acc', ['top3_acc', 'top1_acc']),
-    ('evaluation.intervall=2', ["did you mean 'interval'"]),
-    ('checkpoint_config.max_keep_ckpt=2', ["did you mean 'max_keep_ckpts'"]),
-    ('log_config.intervall=2', ["did you mean 'interval'"]),
-    ('a=[1,2', ['a=[1,2']),
-    ('total_epochs=many', ["'many'", 'whole number']),
-    ('workflow=[train]', ["[('train', 1), ('val', 1)]"]),
-    ('seed=a', ["'a'", 'whole number']),
-    ('amp=bfloat16', ['bf16, fp16', 'bfloat16']),
-    ('model.backbone.tcn_ms_cfg=[]', ['tcn_ms_cfg']),
-    ('model.cls_head.multi_class=True', ['one label per sample']),
-    ('load_from=nothing.pth', ['nothing.pth does not exist']),
-    ('resume_from=nothing.pth', ['nothing.pth does not exist']),
-    ('log_level=LOUD', ['LOUD']),
-]
+def results(folder: Path) -> list[Path]:
+    """Checkpoints and scores under ``folder``, and what was not written to its end."""
+    found = [path for path in folder.rglob('*') if path.suffix in ('.pth', '.pkl', '.tmp') or path.name[0] == '.']
+    return sorted(path for path in found if path.is_file())
 
 
-@pytest.mark.parametrize('option,words', OPTIONS, ids=[option for option, _ in OPTIONS])
-def test_wrong_options_of_training(tmp_path, option, words):
-    sentence = refused('train', write_config(tmp_path), '--validate', '--cfg-options', option)
-    assert all(word in sentence for word in words), sentence
+@pytest.mark.parametrize('name', NAMES)
+def test_bad_input(tmp_path, trained, name):
+    case = table(trained)[name]
+    argv = case.argv(tmp_path)
+    before = results(tmp_path)
+    sentence = refused(case.tool, *argv)
+    assert all(word in sentence for word in case.words), sentence
+    assert results(tmp_path) == before
+    assert not [log for log in tmp_path.glob('work/*.log') if 'Epoch [' in log.read_text()]  # before, not in, the work
+    assert not list((trained / 'work').glob('*pred*'))
 
 
-@pytest.mark.parametrize(
-    'text,words',
-    [
-        ('model = dict(\n', ['tiny.py', 'line']),
-        ("_base_ = './nothing.py'\n", ['_base_', 'nothing.py']),
-        ('import nothing_here\n', ['nothing_here']),
-        ('optimizer = 3\n', ["lacks 'model'"]),
-        ('x = 1 / 0\n', ['division by zero']),
-        ("model = dict()\ndata = dict(train=dict(type='PoseDataset'))\n", ["'type'"]),
-        ('model = dict()\ndata = dict(tain=dict())\n', ["did you mean 'train'"]),
-    ],
-)
-def test_wrong_configs(tmp_path, text, words):
-    (tmp_path / 'tiny.py').write_text(text)
-    sentence = refused('train', tmp_path / 'tiny.py', '--work-dir', tmp_path / 'work')
-    assert all(word in sentence for word in words), sentence
+def test_the_table_is_large():
+    assert len(NAMES) >= 60
 
 
-@pytest.mark.parametrize(
-    'change,words',
-    [
-        (lambda c: c.pop('annotations'), ['annotations']),
-        (lambda c: c['annotations'][0].pop('label'), ['label']),
-        (lambda c: c['annotations'][0].update(label='wave'), ['wave', 'sample000']),
-        (lambda c: c['annotations'][0].update(label=-1), ['-1', 'sample000']),
-        (
-            lambda c: c['annotations'][0].update(keypoint=np.ones((1, 5, 17, 3)), total_frames=5),
-            ['sample000', '17', '20'],
-        ),
-        (lambda c: c['annotations'][0].update(keypoint=np.ones((1, 5, 20, 2)), total_frames=5), ['sample000', '2']),
-        (lambda c: c['annotations'][0].update(keypoint=np.zeros((0, 5, 20, 3))), ['sample000']),
-        (lambda c: c['annotations'][0].update(keypoint=np.zeros((1, 0, 20, 3))), ['sample000']),
-    ],
-)
-@pytest.mark.parametrize('workers', [0, 1])
-def test_wrong_annotations(tmp_path, change, words, workers):
+SHELL = [
+    'lr=0.1', 'data.train.split=xsub_trian', 'optimizer.type=SDG', 'config: base not found', 'file: truncated',
+    'annotation: label below 0', 'sample, all: NaN', 'sample, one of val: no frame', 'training: best of no validation',
+    'training: work_dir is a file', 'checkpoint: truncated', 'test: other classes', 'scores: NaN',
+]  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def through_shell(trained, tmp_path_factory):
+    """name → (folder, what was there before, the finished process), two at a time."""
+
+    def run(name):
+        folder = tmp_path_factory.mktemp('shell')
+        case = table(trained)[name]
+        argv = case.argv(folder)
+        before = results(folder)
+        done = shell(sys.executable, ROOT / 'tools' / f'{case.tool}.py', *argv, cwd=folder)
+        return folder, before, done
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(SHELL, pool.map(run, SHELL)))
+
+
+@pytest.mark.parametrize('name', SHELL)
+def test_bad_input_through_the_shell(through_shell, trained, name):
+    folder, before, done = through_shell[name]
+    *_, last = done.stderr.splitlines()
+    assert done.returncode == 2 and last.startswith('error: ') and 'Traceback' not in done.stderr, done.stderr
+    assert all(word in last for word in table(trained)[name].words), last
+    assert results(folder) == before
+
+
+def test_the_traceback_is_there_for_those_who_ask(tmp_path):
+    done = shell(sys.executable, ROOT / 'tools/train.py', 'none.py', cwd=tmp_path, ACLNET_TRACEBACK='1')
+    assert done.returncode == 1 and 'Traceback' in done.stderr and 'none.py does not exist' in done.stderr
+
+
+def test_wrong_words_of_a_command_end_in_its_usage(tmp_path, capsys):
+    for words in (['--seed', 'x'], ['--amp', 'int8'], ['--launcher', 'mpi'], ['--bogus']):
+        with pytest.raises(SystemExit) as stop:
+            tool('train', tmp_path / 'tiny.py', *words)
+        assert stop.value.code == 2
+        assert re.search(f'error: .*{words[0]}', capsys.readouterr().err)
+
+
+@pytest.mark.parametrize('gpus', ['0', 'two', '-1', '1.5'])
+def test_gpus_that_are_no_number(tmp_path, gpus):
+    done = shell('bash', ROOT / 'tools/dist_train.sh', write_config(tmp_path), gpus)
+    assert done.returncode == 2
+    assert done.stderr == f"error: GPUS must be a number of processes of at least 1, got '{gpus}'; see --help\n"
+
+
+def test_a_port_that_is_taken(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(('127.0.0.1', 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        done = shell('bash', ROOT / 'tools/dist_train.sh', write_config(tmp_path), 2, MASTER_PORT=port)
+    assert done.returncode == 2 and 'Traceback' not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith('error: the processes cannot meet: ') and port in last and 'MASTER_PORT' in last
+
+
+@pytest.mark.parametrize('change', FINE.values(), ids=FINE)
+def test_unusual_samples_are_fine(tmp_path, change):
+    content = change_samples(annotations(), change, slice(0, None, 4))
+    config = write_config(tmp_path, ann_file=write_annotations(tmp_path / 'a.pkl', content), epochs=1)
+    assert 0 <= tool('train', config, '--validate', '--test-last')['last']['top1_acc'] <= 1
+    assert 'WARNING' not in next((tmp_path / 'work').glob('*.log')).read_text()
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_broken_samples_in_training_are_reported_and_replaced(tmp_path, workers):
     content = annotations()
-    change(content)
-    ann = write_annotations(tmp_path / 'wrong.pkl', content)
-    sentence = refused('train', write_config(tmp_path, ann_file=ann, workers=workers))
-    assert all(word in sentence for word in words), sentence
+    for position, (change, _) in enumerate(SAMPLES.values()):
+        change_samples(content, change, slice(position, position + 1))
+    ann = write_annotations(tmp_path / 'a.pkl', content)
+    tool('train', write_config(tmp_path, ann_file=ann, epochs=2, workers=workers), '--validate', '--seed', 0)
+    log = next((tmp_path / 'work').glob('*.log')).read_text()
+    warnings = [line for line in log.splitlines() if ' - WARNING - ' in line]
+    assert len(warnings) == len(SAMPLES) and 'Saving checkpoint at 2 epochs' in log
+    for position, (_, words) in enumerate(SAMPLES.values()):
+        (line,) = [line for line in warnings if f'WARNING - sample sample{position:03d} is broken' in line]
+        assert all(word in line for word in words), line
+    assert f'(broken samples so far: {len(SAMPLES)})' in warnings[-1]
 
 
-@pytest.mark.parametrize(
-    'data', [b'', b'text', pickle.dumps(annotations())[:500], pickle.dumps({'a': torch.nn.Linear})]
-)
-def test_files_that_are_no_annotations(tmp_path, data):
-    (tmp_path / 'bad.pkl').write_bytes(data)
-    assert 'bad.pkl' in refused('train', write_config(tmp_path, ann_file=str(tmp_path / 'bad.pkl')))
-
-
-def test_wrong_calls_of_test(tmp_path, trained):
-    config = trained / 'tiny.py'
-    assert 'none.pth does not exist' in refused('test', config, '-C', tmp_path / 'none.pth')
-    assert '.json or .yaml' in refused('test', config, '--out', 'scores.txt')
-    assert "did you mean 'top_k_accuracy'" in refused('test', config, '--eval', 'top_k_acuracy')
-    wide = refused('test', config, '--cfg-options', 'model.backbone.base_channels=24', 'model.cls_head.in_channels=48')
-    assert 'does not fit' in wide and '(16,)' in wide and '(24,)' in wide
-    more = refused('test', config, '--cfg-options', 'model.cls_head.num_classes=5')
-    assert 'fc_cls' in more and '(5,' in more
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_work_dir_that_cannot_be(tmp_path):
-    (tmp_path / 'file').write_text('')
-    assert 'work_dir' in refused('train', write_config(tmp_path), '--work-dir', tmp_path / 'file' / 'work')
+def test_doubles_are_warned_of(tmp_path):
+    content = annotations()
+    content['annotations'][1]['frame_dir'] = 'sample000'
+    ann = write_annotations(tmp_path / 'a.pkl', content)
+    with pytest.warns(UserWarning, match="1 'frame_dir' occur more than once, the first is sample000 .2 annotations."):
+        tool('train', write_config(tmp_path, ann_file=ann, epochs=1))
 
 
 def test_resuming_from_weights_alone(tmp_path, trained):

@@ -2,6 +2,7 @@
 
 from aclnet.datasets.annotations.memcached import MemcachedPoses
 from aclnet.datasets.annotations.pickles import AnnotationFile, load_annotations
+from aclnet.datasets.annotations.poses import check_poses
 from aclnet.datasets.annotations.raw_files import RawFiles
 
-__all__ = ['AnnotationFile', 'MemcachedPoses', 'RawFiles', 'load_annotations']
+__all__ = ['AnnotationFile', 'MemcachedPoses', 'RawFiles', 'check_poses', 'load_annotations']

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 import weakref
+from collections import Counter
 from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
@@ -83,6 +84,18 @@ class AnnotationFile:
         self.identifier = 'filename' if isinstance(first, dict) and 'filename' in first else 'frame_dir'
         for position, annotation in enumerate(self.annotations):
             self._check(position, annotation)
+        self._warn_of_doubles()
+
+    def _warn_of_doubles(self) -> None:
+        """Clips of one name can be trained on, but neither a split nor a score file tells them apart."""
+        count = Counter(annotation[self.identifier] for annotation in self.annotations)
+        doubles = [name for name, times in count.items() if times > 1]
+        if doubles:
+            warnings.warn(
+                f"{self.path}: {len(doubles)} '{self.identifier}' occur more than once, the first is {doubles[0]} "
+                f'({count[doubles[0]]} annotations), and splits take all annotations of a name; give each its own',
+                stacklevel=3,
+            )
 
     def _check(self, position: int, annotation: Any) -> None:
         if not isinstance(annotation, dict):

@@ -67,6 +67,11 @@ class AffinityHead(nn.Module):
             )
         if not isinstance(num_classes, int) or not 1 <= num_classes <= MAX_CLASSES:
             raise ACLNetError(f'num_classes must be a whole number from 1 to {MAX_CLASSES}, got {num_classes!r}')
+        if not isinstance(in_channels, int) or in_channels < 1:
+            raise ACLNetError(f'in_channels of the head must be a whole number of at least 1, got {in_channels!r}')
+        for name, value in (('loss_cls', loss_cls), ('inter_loss', inter_loss), ('intra_loss', intra_loss)):
+            if not isinstance(value, (dict, type(None))) and value != 'default':
+                raise ACLNetError(f'{name} must be a dict of arguments or None, got {value!r}')
         self.num_classes, self.multi_class = num_classes, multi_class
         self.in_channels = in_channels
         self.label_smooth_eps, self.topk = label_smooth_eps, tuple(topk)
@@ -104,6 +109,8 @@ class AffinityHead(nn.Module):
             raise ACLNetError("the head needs graph_channels, the backbone's V·V, for its contrastive terms")
         cfg = dict(cfg)
         weight = cfg.pop('loss_weight', 0.1)
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+            raise ACLNetError(f'loss_weight of {defaults["type"]} must be a number, got {weight!r}')
         return weight, build({**defaults, **cfg}, LOSSES, dict(in_channels=graph_channels))
 
     def forward(self, feature: Tensor) -> Tensor:

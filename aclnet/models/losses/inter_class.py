@@ -67,6 +67,10 @@ class InterClassAffinityLoss(ContrastiveTerm):
         sync_memory: bool = True,
     ) -> None:
         super().__init__(in_channels, embed_channels, sync_memory)
+        whole = dict(start_epoch=start_epoch, num_neighbors=num_neighbors, min_overlap=min_overlap)
+        for name, value in whole.items():
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ACLNetError(f'{name} of InterClassAffinityLoss must be a whole number, got {value!r}')
         if num_classes < 1 or num_neighbors < 1 or not 0 <= momentum <= 1:
             raise ACLNetError(
                 'InterClassAffinityLoss needs num_classes ≥ 1, num_neighbors ≥ 1 and momentum in [0, 1], '

@@ -57,6 +57,8 @@ class IntraClassMarginLoss(ContrastiveTerm):
         sync_memory: bool = True,
     ) -> None:
         super().__init__(in_channels, embed_channels, sync_memory)
+        if isinstance(margin, bool) or not isinstance(margin, (int, float)):
+            raise ACLNetError(f'margin of IntraClassMarginLoss must be a number, got {margin!r}')
         if memory_size < 1 or temperature <= 0:
             raise ACLNetError(
                 f'IntraClassMarginLoss needs memory_size ≥ 1 and temperature > 0, got {memory_size} and {temperature}'
