@@ -311,7 +311,7 @@ def test_a_checkpoint_of_another_stream(quoted, caplog):
     assert caplog.messages[-1] in quoted
 
 
-def test_a_changed_learning_rate_has_no_effect_on_a_resumed_training():
+def test_a_changed_learning_rate_is_used_by_a_resumed_training():
     shutil.copytree('work_dirs/mine', 'work_dirs/changed', symlinks=True)
     text = logged(
         'mine.py', '--work-dir', 'work_dirs/changed', '--cfg-options', 'total_epochs=2', 'optimizer.lr=7',
@@ -319,7 +319,7 @@ def test_a_changed_learning_rate_has_no_effect_on_a_resumed_training():
     )  # fmt: skip
     assert 'Epoch [2]' in text
     group = checkpoint('work_dirs/changed/latest.pth')['optimizer']['param_groups'][0]
-    assert (group['initial_lr'], group['weight_decay']) == (0.05, 0.0005)
+    assert (group['initial_lr'], group['weight_decay']) == (7, 1)
 
 
 def test_an_epoch_shorter_than_the_log_interval_logs_none():

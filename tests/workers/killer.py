@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 
-import torch
 from mmcv.runner import HOOKS, Hook
 
 STAGES = ('before_train_iter', 'after_train_iter', 'before_train_epoch', 'after_train_epoch')
@@ -28,14 +27,13 @@ class KillHook(Hook):
         if wanted == ('late_' if self.late else '') + stage:
             os.kill(os.getpid(), signal.SIGKILL)
         if wanted == 'saving' and stage == 'before_train_iter':
-            torch.save = _half_a_save
+            os.fsync = _no_end  # of the checkpoint's temporary file
 
 
 for stage in STAGES:
     setattr(KillHook, stage, lambda self, runner, stage=stage: self._visit(runner, stage))
 
 
-def _half_a_save(content, stream) -> None:
-    stream.write(b'PK\x03\x04' + bytes(10000))
-    stream.flush()
+def _no_end(handle) -> None:
+    os.ftruncate(handle, 10000)
     os.kill(os.getpid(), signal.SIGKILL)

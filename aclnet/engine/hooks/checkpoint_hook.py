@@ -47,14 +47,15 @@ class CheckpointHook(Hook):
 
     def after_train_iter(self, runner: Any) -> None:
         if not self.by_epoch and self.every_n_iters(runner, self.interval):
-            self._save(runner)
+            self._save(runner, f'{runner.iter + 1} iterations')
 
     def after_train_epoch(self, runner: Any) -> None:
         if (self.by_epoch and self.every_n_epochs(runner, self.interval)) or (
             self.save_last and self.is_last_epoch(runner)
         ):
-            self._save(runner)
+            self._save(runner, f'{runner.epoch + 1} epochs')
 
-    def _save(self, runner: Any) -> None:
+    def _save(self, runner: Any, when: str) -> None:
+        runner.logger.info('Saving checkpoint at %s', when)
         runner.save_checkpoint(runner.work_dir, self.filename_tmpl, self.save_optimizer, self.meta)
         distributed.on_rank_0(lambda: runner.archive.prune(self.max_keep_ckpts))
