@@ -24,7 +24,7 @@ from tests.made import write_config  # noqa: E402
 
 EXTRA = """
 checkpoint_config = dict(interval=5, by_epoch=False, max_keep_ckpts=3)
-optimizer_config = dict(grad_clip=dict(max_norm=5.0), cumulative_iters=2)
+optimizer_config = dict(grad_clip=None, cumulative_iters=2)
 custom_hooks = [dict(type='EMAHook', momentum=0.02)]
 evaluation = dict(interval=4, metrics=['top_k_accuracy'], topk=(1, 5))
 log_config = dict(interval=1, hooks=[dict(type='TextLoggerHook')])

@@ -37,6 +37,7 @@ def refused(name, *argv):
 def results(folder: Path) -> list[Path]:
     """Checkpoints and scores under ``folder``, and what was not written to its end."""
     found = [path for path in folder.rglob('*') if path.suffix in ('.pth', '.pkl', '.tmp') or path.name[0] == '.']
+    found = [path for path in found if path.name != '.lock']  # of a work_dir in use: empty
     return sorted(path for path in found if path.is_file())
 
 
