@@ -203,9 +203,8 @@ def test_an_earlier_file_survives_a_write_that_fails(tmp_path, monkeypatch):
     path = tmp_path / 'a.pth'
     save_checkpoint(Net(), str(path))
     before = path.read_bytes()
-    monkeypatch.setattr(
-        torch, 'save', lambda content, stream: (_ for _ in ()).throw(OSError(28, 'No space left on device'))
-    )
+    full = OSError(28, 'No space left on device')
+    monkeypatch.setattr(os, 'fsync', lambda handle: (_ for _ in ()).throw(full))
     with pytest.raises(ACLNetError, match='No space left'):
         save_checkpoint(Net(), str(path))
     assert path.read_bytes() == before and os.listdir(tmp_path) == ['a.pth']

@@ -160,10 +160,13 @@ ANNOTATIONS = {
     'label is a word': (_first(label='wave'), ['wave', 'sample000']),
     'label below 0': (_first(label=-1), ['-1', 'sample000']),
     'label beyond the classes': (_first(label=7), ['the label 7, but model.cls_head.num_classes is 3']),
-    'label beyond reason': (_first(label=2**70), ['sample000', 'must be a class from 0 up']),
+    'label beyond reason': (_first(label=2**70), ['sample000', 'must be a class from 0']),
     'label of a fraction': (_first(label=1.5), ['sample000', 'must be a class from 0 up, got 1.5']),
     'list of labels': (_first(label=[0]), ['sample000', 'lists of classes need multi_class=True']),
-    'total_frames is a word': (_first(total_frames='a'), ["sample000 needs a whole number as total_frames, got 'a'"]),
+    'total_frames is a word': (
+        _first(total_frames='a'),
+        ['sample000 needs a whole number', "as total_frames, got 'a'"],
+    ),
 }
 
 # of all samples, where a training ends with the first, or of one that validation meets
@@ -253,7 +256,7 @@ TRAININGS = {
         lambda f: [_training(f), '--test-last', '--cfg-options', 'data.test.ann_file=none.pkl'],
         ['none.pkl does not exist'],
     ),
-    'latest.pth damaged': (_latest, ['latest.pth was not loaded: it is damaged']),
+    'latest.pth damaged': (_latest, ['none of the 1 checkpoints', '--no-auto-resume starts anew']),
     'no img_shape in 2D': (lambda f: [_training(f, extra=_FLIP)], ["Flip needs the key 'img_shape'"]),
     'no memcached server': (_without_server, ['has no raw_file, and the memcached server localhost:']),
 }
