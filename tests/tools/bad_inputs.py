@@ -178,7 +178,7 @@ SAMPLES = {
     'no person': (dict(keypoint=np.ones((0, 5, 20, 3))), ['at least one person, got (0, 5, 20, 3)']),
     'NaN': (dict(keypoint=np.full((1, 5, 20, 3), np.nan)), ['must be finite, but 300 of its 300 numbers']),
     'infinite': (dict(keypoint=np.full((1, 5, 20, 3), -np.inf, np.float16)), ['must be finite, but 300 of its 300']),
-    'objects': (dict(keypoint=np.full((1, 5, 20, 3), None)), ['must be one array of numbers, got object']),
+    'objects': (dict(keypoint=np.full((1, 5, 20, 3), None)), ['arrays must be of numbers or strings']),
     'other total_frames': (dict(total_frames=99, keypoint=np.ones((1, 5, 20, 3))), ['total_frames of', '5, got 99']),
     'no poses': (dict(keypoint=...), ['has neither keypoint nor frame_dir with a raw_file']),
 }  # fmt: skip
