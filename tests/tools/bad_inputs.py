@@ -163,10 +163,8 @@ ANNOTATIONS = {
     'label beyond reason': (_first(label=2**70), ['sample000', 'must be a class from 0']),
     'label of a fraction': (_first(label=1.5), ['sample000', 'must be a class from 0 up, got 1.5']),
     'list of labels': (_first(label=[0]), ['sample000', 'lists of classes need multi_class=True']),
-    'total_frames is a word': (
-        _first(total_frames='a'),
-        ['sample000 needs a whole number', "as total_frames, got 'a'"],
-    ),
+    'total_frames is a word': (_first(total_frames='a'), ['sample000 needs a whole number', "total_frames, got 'a'"]),
+    'objects': (_first(keypoint=np.full((1, 5, 20, 3), None)), ['arrays must be of numbers or strings']),
 }
 
 # of all samples, where a training ends with the first, or of one that validation meets
@@ -178,7 +176,6 @@ SAMPLES = {
     'no person': (dict(keypoint=np.ones((0, 5, 20, 3))), ['at least one person, got (0, 5, 20, 3)']),
     'NaN': (dict(keypoint=np.full((1, 5, 20, 3), np.nan)), ['must be finite, but 300 of its 300 numbers']),
     'infinite': (dict(keypoint=np.full((1, 5, 20, 3), -np.inf, np.float16)), ['must be finite, but 300 of its 300']),
-    'objects': (dict(keypoint=np.full((1, 5, 20, 3), None)), ['arrays must be of numbers or strings']),
     'other total_frames': (dict(total_frames=99, keypoint=np.ones((1, 5, 20, 3))), ['total_frames of', '5, got 99']),
     'no poses': (dict(keypoint=...), ['has neither keypoint nor frame_dir with a raw_file']),
 }  # fmt: skip
