@@ -37,7 +37,6 @@ _REST.update(
         if j in _MIRROR
     }
 )
-_LOWEST = [14, 15, 18, 19]  # what stands on the floor
 
 # degree of freedom: (joint that turns, axis 0 = sideways about z, 1 = fore and aft about x, 2 = twist about y, sign)
 DOFS: dict[str, tuple[int, int, int]] = {
@@ -114,7 +113,7 @@ def forward_kinematics(offsets: np.ndarray, angles: dict[str, np.ndarray], place
     Args:
         offsets: (25, 3) of a :class:`Person`.
         angles: (T,) degrees per degree of freedom; those left out are 0.
-        place: (T, 3) metres: where on the floor, and y how far above it the lower foot is.
+        place: (T, 3) metres: where on the floor, and y how far above it the lowest joint is.
 
     Returns:
         (T, 25, 3) metres in body axes, y 0 being the floor.
@@ -132,5 +131,5 @@ def forward_kinematics(offsets: np.ndarray, angles: dict[str, np.ndarray], place
     for joint, (carrier, _) in _REST.items():
         joints[:, joint] = joints[:, carrier] + frame[carrier] @ offsets[joint]
         frame[joint] = frame[carrier] @ own[joint] if joint in own else frame[carrier]
-    joints[..., 1] -= joints[:, _LOWEST, 1].min(axis=1, keepdims=True)
+    joints[..., 1] -= joints[..., 1].min(axis=1, keepdims=True)
     return joints + place[:, None]

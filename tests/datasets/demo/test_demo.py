@@ -36,9 +36,13 @@ def test_bones_keep_their_length_and_feet_the_floor(seed, label):
     rigid = lengths(joints)
     np.testing.assert_allclose(rigid, np.broadcast_to(rigid[0], rigid.shape), atol=1e-9)
     assert 1.2 < np.ptp(joints[0, :, 1]) < 2.2  # everyone begins upright, but for those who sit or bend
-    assert joints[..., 1].min() >= -1e-3
+    assert joints[..., 1].min() >= -1e-9
     feet = joints[:, [14, 15, 18, 19], 1].min(axis=1)
-    assert feet.max() < 0.3 and (recipe(label).rise or feet.max() < 1e-9)
+    assert feet.max() < 0.3
+    lowest = joints[..., 1].argmin(axis=1)
+    standing = np.isin(lowest, [14, 15, 18, 19])  # rather than on the hands or the seat
+    assert recipe(label).rise or np.all(feet[standing] < 1e-9)
+    assert standing.all() or any(word in recipe(label).name for word in ('seated', 'squat'))
 
 
 @given(seed=st.integers(0, 2**31), dof=st.sampled_from(sorted(DOFS)), degrees=st.floats(-60, 60))
