@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import torch
 from mmcv import Config
+from torch import nn
 from torch.utils.data import DataLoader
 
 from aclnet.datasets import Dataset, build_dataloader, build_dataset
@@ -34,9 +36,18 @@ def build_subset(cfg: Config, name: str) -> Dataset:
     return dataset
 
 
-def try_sample(dataset: Dataset) -> None:
-    """Draw the first sample, so that a pipeline that cannot work fails now and not after an epoch of training."""
-    dataset[0]
+def try_sample(dataset: Dataset, model: nn.Module | None = None) -> None:
+    """Draw the first sample, so that a pipeline that cannot work fails now and not after an epoch of training.
+
+    ``model`` is to take it too, which changes nothing in it: what the first batch would end is refused before.
+    """
+    sample = dataset[0]
+    if model is not None and 'keypoint' in sample:
+        training = model.training
+        model.eval()
+        with torch.no_grad():
+            model.forward_test(torch.as_tensor(sample['keypoint'])[None].to(next(model.parameters()).device))
+        model.train(training)
 
 
 def build_loader(

@@ -109,6 +109,8 @@ def train_model(
         for data, (mode, _) in zip(datasets, workflow)
     ]
     model = model.to(device)
+    for data in datasets:
+        try_sample(data, model)
     if cfg.sync_bn:
         model = synchronized(model)
     if compile:
@@ -116,7 +118,6 @@ def train_model(
     rank = distributed.get_dist_info()[0]
     if rank == 0 and archive is None:
         archive = open_archive(cfg)
-    distributed.on_rank_0(lambda: cast(Archive, archive).begin(seed, anew=_anew(cfg)))
     processor = BatchProcessor(device, amp)
     distributed.broadcast_buffers(model)  # one start for all ranks, drawn prototypes included
     runner = EpochRunner(
@@ -138,6 +139,8 @@ def train_model(
         torch.manual_seed(seed + rank)  # dropout of different samples
     _start_from(runner, cfg, logger, loaders[[mode for mode, _ in workflow].index('train')])
     _check_tests(runner, cfg, validate, test or {})
+    # only now: what is refused above leaves an earlier training as it was
+    distributed.on_rank_0(lambda: cast(Archive, archive).begin(seed, anew=_anew(cfg)))
     runner.run(loaders, workflow)
     return _final_tests(runner, cfg, test or {}, logger, compile, amp)
 

@@ -25,7 +25,6 @@ BROKEN = {
     'other frames': (dict(total_frames=9), 'must be the number of frames of its keypoint, 8, got 9'),
     'NaN': (dict(keypoint=np.full((1, 8, 20, 3), np.nan, np.float16)), '480 of its 480 numbers are NaN or infinite'),
     'beyond float32': (dict(keypoint=np.full((1, 8, 20, 3), 1e39)), '480 of its 480 numbers are NaN or infinite'),
-    'objects': (dict(keypoint=np.full((1, 8, 20, 3), None)), 'must be one array of numbers, got object'),
     'ragged lists': (dict(keypoint=[[[1], [1, 2]]]), 'must be one array of numbers, got object'),
     'words': (dict(keypoint=np.full((1, 8, 20, 3), 'x')), 'must be one array of numbers, got <U1'),
     'infinite scores': (dict(keypoint_score=np.full((1, 8, 20), np.inf)), 'keypoint_score of sample clip003 of '),

@@ -138,8 +138,8 @@ REFUSED = {
     'damaged pickle': 'train mine.py --cfg-options data.train.ann_file=data/half.pkl',
     'pickle with code': 'train mine.py --cfg-options data.train.ann_file=data/code.pkl',
     'frames that differ': 'test mine.py --cfg-options data.test.ann_file=data/long.pkl data.test.split=xsub_train',
-    'numbers that are not finite': 'train mine.py --no-auto-resume --cfg-options data.train.ann_file=data/nan.pkl '
-    'data.train.strict=True',
+    'numbers that are not finite': 'train mine.py --work-dir work_dirs/nan --cfg-options '
+    'data.train.ann_file=data/nan.pkl data.train.strict=True',
     'best without validation': 'train mine.py --work-dir work_dirs/unvalidated --test-best',
     'option that nothing reads': 'train mine.py --cfg-options lr=0.1',
     'joints of the data': f'train configs/nw_ucla/j.py {QUICK} data.train.split=xsub_train',
@@ -220,8 +220,9 @@ SHOWN_BELOW = (
     'error: python3 lacks',
     'error: process 1 of this node',
     'memcached server localhost:22077',
-    'work_dirs/mine/latest.pth exists',
+    'work_dirs/mine/epoch_1.pth exists',
     '1 of 1 epochs done',
+    'not as in work_dirs/mine/epoch_1.pth',
     'sample sample000 is broken',
     'checkpoint work_dirs/mine/latest.pth was trained on stream',
 )
@@ -294,8 +295,8 @@ def logged(*words: object) -> str:
 
 def test_going_on_from_a_finished_training(quoted):
     text = logged('mine.py')
-    assert 'work_dirs/mine/latest.pth exists: going on from there (--no-auto-resume starts anew)' in quoted
-    assert 'work_dirs/mine/latest.pth exists: going on from there (--no-auto-resume starts anew)' in text
+    assert 'work_dirs/mine/epoch_1.pth exists: going on from there (--no-auto-resume starts anew)' in quoted
+    assert 'work_dirs/mine/epoch_1.pth exists: going on from there (--no-auto-resume starts anew)' in text
     assert '1 of 1 epochs done' in quoted and '1 of 1 epochs done' in text
 
 
@@ -311,13 +312,14 @@ def test_a_checkpoint_of_another_stream(quoted, caplog):
     assert caplog.messages[-1] in quoted
 
 
-def test_a_changed_learning_rate_is_used_by_a_resumed_training():
-    shutil.copytree('work_dirs/mine', 'work_dirs/changed', symlinks=True)
+def test_a_changed_learning_rate_is_used_by_a_resumed_training(quoted):
+    shutil.copytree('work_dirs/mine', 'work_dirs/changed', symlinks=True, ignore=shutil.ignore_patterns('*.log*'))
     text = logged(
         'mine.py', '--work-dir', 'work_dirs/changed', '--cfg-options', 'total_epochs=2', 'optimizer.lr=7',
         'optimizer.weight_decay=1',
     )  # fmt: skip
-    assert 'Epoch [2]' in text
+    (quotation,) = [sentence for sentence in quoted if sentence.startswith('not as in ')]
+    assert quotation.replace('/mine/', '/changed/') in text and 'Epoch [2]' in text
     group = checkpoint('work_dirs/changed/latest.pth')['optimizer']['param_groups'][0]
     assert (group['initial_lr'], group['weight_decay']) == (7, 1)
 
