@@ -60,7 +60,7 @@ def run(folder: Path, ranks: int) -> list[dict]:
 
 @pytest.fixture
 def job(tmp_path):
-    def make(sync=True, sizes=(6, 5, 7, 4, 6, 3, 2, 9), lr=0.05, only=None):
+    def make(sync=True, sizes=(6, 5, 7, 4, 6, 3, 2, 9), lr=0.05, only=None, sync_bn=False):
         torch.manual_seed(0)
         model = build_model(model_config(sync)).double()
         with torch.no_grad():
@@ -72,7 +72,9 @@ def job(tmp_path):
             for step, n in enumerate(sizes)
         ]
         torch.save(
-            dict(model=model_config(sync), state=model.state_dict(), batches=batches, lr=lr, only=only),
+            dict(
+                model=model_config(sync), state=model.state_dict(), batches=batches, lr=lr, only=only, sync_bn=sync_bn
+            ),
             tmp_path / 'job.pt',
         )
         return tmp_path
@@ -81,14 +83,16 @@ def job(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('ranks', 'sizes'),
+    ('ranks', 'sizes', 'sync_bn'),
     [
-        (2, (6, 5, 7, 4, 6, 3, 2, 9)),  # a rank has 1 to 5 samples
-        pytest.param(3, (6, 5, 7, 4, 6, 3, 4, 9), marks=pytest.mark.slow),
+        (2, (6, 5, 7, 4, 6, 3, 2, 9), False),  # a rank has 1 to 5 samples
+        (2, (6, 5, 7, 4, 6, 3, 2, 9), True),
+        pytest.param(3, (6, 5, 7, 4, 6, 3, 4, 9), False, marks=pytest.mark.slow),
     ],
+    ids=['2', '2 with SyncBN', '3'],
 )
-def test_ranks_follow_one_rank_with_all_their_samples(job, ranks, sizes):
-    folder = job(sizes=sizes)
+def test_ranks_follow_one_rank_with_all_their_samples(job, ranks, sizes, sync_bn):
+    folder = job(sizes=sizes, sync_bn=sync_bn)
     [alone] = run(folder, 1)
     together = run(folder, ranks)
     for rank in together:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import torch
 from mmcv import Config
 from torch import nn
@@ -46,7 +48,8 @@ def try_sample(dataset: Dataset, model: nn.Module | None = None) -> None:
         training = model.training
         model.eval()
         with torch.no_grad():
-            model.forward_test(torch.as_tensor(sample['keypoint'])[None].to(next(model.parameters()).device))
+            keypoint = torch.as_tensor(sample['keypoint'])[None].to(next(model.parameters()).device)
+            cast(Any, model).forward_test(keypoint)
         model.train(training)
 
 

@@ -111,7 +111,7 @@ def train_model(
     model = model.to(device)
     for data in datasets:
         try_sample(data, model)
-    if cfg.sync_bn:
+    if cfg.sync_bn or any(isinstance(part, nn.SyncBatchNorm) for part in model.modules()):
         model = synchronized(model)
     if compile:
         model.compile()

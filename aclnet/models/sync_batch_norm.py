@@ -10,15 +10,18 @@ from aclnet import distributed
 __all__ = ['SyncBatchNorm', 'synchronized']
 
 
-class SyncBatchNorm(nn.SyncBatchNorm):
-    """torch's own on GPUs; on CPUs, for which torch has none, the same by its definition.
+class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
+    """torch's own by its definition, for CPUs, which torch's refuses.
 
     Input (N, C, ...) of any number of samples per rank, at least one value per channel over all ranks.
     """
 
+    def _check_input_dim(self, input: Tensor) -> None:
+        pass
+
     def forward(self, input: Tensor) -> Tensor:
         world = distributed.get_dist_info()[1]
-        if world == 1 or input.is_cuda or not self.training:
+        if world == 1 or not self.training:
             return super().forward(input)
         others = [dim for dim in range(input.dim()) if dim != 1]
         shape = [1, -1] + [1] * (input.dim() - 2)
@@ -43,14 +46,18 @@ class SyncBatchNorm(nn.SyncBatchNorm):
 
 
 def synchronized(model: nn.Module) -> nn.Module:
-    """The model with a ``SyncBatchNorm`` in the place of each batch norm, of the same names and values."""
-    for name, part in model.named_children():
+    """The model with a synchronised norm in the place of each batch norm, of the same names and values.
+
+    Where the model is on GPUs, they are torch's ``SyncBatchNorm``.
+    """
+    if next(model.parameters()).is_cuda:
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for name, part in list(model.named_modules()):
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
             norm = SyncBatchNorm(part.num_features, part.eps, part.momentum, part.affine, part.track_running_stats)
             for parameter in part.parameters():
                 norm.to(parameter)  # device and type
             norm.load_state_dict(part.state_dict())
-            setattr(model, name, norm.train(part.training))
-        else:
-            synchronized(part)
+            home, _, name = name.rpartition('.')
+            setattr(model.get_submodule(home), name, norm.train(part.training))
     return model

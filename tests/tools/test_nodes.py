@@ -86,7 +86,7 @@ def test_two_nodes_of_one_process_train_together(tmp_path, elastic):
 
 
 def test_slurm_processes_train_together(tmp_path):
-    config = write_config(tmp_path, epochs=1)
+    config = write_config(tmp_path, epochs=1, extra='\nsync_bn = True\n')
     env = dict(SLURM_NTASKS='2', SLURM_NODELIST='node', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(free_port()))
     words = (sys.executable, 'tools/train.py', config, '--launcher', 'slurm', '--seed', 1)
     with (

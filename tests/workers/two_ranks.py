@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from aclnet import distributed
 from aclnet.engine import BatchProcessor
 from aclnet.models import build_model
+from aclnet.models.sync_batch_norm import synchronized
 
 
 def run(rank: int, ranks: int, folder: str, port: int) -> None:
@@ -27,8 +28,11 @@ def run(rank: int, ranks: int, folder: str, port: int) -> None:
     job = torch.load(f'{folder}/job.pt', weights_only=True)
     model = build_model(job['model']).double()
     model.load_state_dict(job['state'])
-    model.eval()  # batch norms would see each rank's own batch
-    model.cls_head.train()
+    if job['sync_bn']:
+        model = synchronized(model).train()
+    else:
+        model.eval()  # batch norms would see each rank's own batch
+        model.cls_head.train()
     parallel = (
         DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True) if ranks > 1 else model
     )
