@@ -106,7 +106,11 @@ class _StandIn:
         return self._call(*args)
 
     def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError('it writes to a function')
+        _refuse_state(state)
+
+
+def _refuse_state(state: Any) -> None:
+    raise pickle.UnpicklingError('it writes to a function')
 
 
 class _Containers:
@@ -171,7 +175,7 @@ class DataUnpickler(pickle.Unpickler):
         self._numpy = dict(_NUMPY)
         if quick:
             self._numpy['numpy', 'dtype'] = _StandIn(self.dtypes.make)
-            self._numpy['numpy.core.multiarray', '_reconstruct'] = _EMPTY_ARRAY
+            self._numpy['numpy.core.multiarray', '_reconstruct'] = _empty_arrays()
 
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in for a name in the pickle; raises ``UnpicklingError`` where there is none."""
@@ -230,19 +234,18 @@ _SWAPPED = tuple(before + _FOREIGN for before in _ORDERS)
 _NUMBERS = {code: np.dtype(code) for code in 'b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 c8 c16'.split()}
 
 
-_empty = np.ndarray(0, np.int8).__copy__
+def _empty_arrays() -> Callable[[Any, Any, Any], np.ndarray]:
+    """Stands for ``numpy._reconstruct``, called once for each array; the state that follows fills it.
 
+    A function, since calling an object takes longer.
+    """
+    empty, kind = np.empty, np.dtype(np.int8)
 
-class _EmptyArray(_StandIn):
-    """Stands for ``numpy._reconstruct``, called once for each array; the state that follows fills it."""
+    def make(subtype: Any, shape: Any, dtype: Any) -> np.ndarray:
+        return empty(0, kind)
 
-    __slots__ = ()
-
-    def __call__(self, *args: Any) -> np.ndarray:
-        return _empty()
-
-
-_EMPTY_ARRAY = _EmptyArray(_empty)
+    make.__setstate__ = _refuse_state  # type: ignore[attr-defined]
+    return make
 
 
 def _no_call(*args: Any) -> None:
@@ -328,6 +331,9 @@ def _without_collections() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():
+                gc.freeze()  # and back: what is new counts as old, or the next collection would go through all of it
+                gc.unfreeze()
             gc.enable()
 
 

@@ -68,7 +68,7 @@ def in_python(quick: bool) -> type:
             self._numpy = dict(unpickling._NUMPY)
             if quick:
                 self._numpy['numpy', 'dtype'] = unpickling._StandIn(self.dtypes.make)
-                self._numpy['numpy.core.multiarray', '_reconstruct'] = unpickling._EMPTY_ARRAY
+                self._numpy['numpy.core.multiarray', '_reconstruct'] = unpickling._empty_arrays()
 
     return Traced
 
