@@ -1,5 +1,5 @@
 """Kill a training again and again with SIGKILL at random moments, begin it anew, and compare its end with one that was
-never killed: weights, buffers, optimizer, random states, average, best validation score.
+never killed: weights, buffers, optimizer, random states, average, best validation score, what was logged.
 
 python benchmarks/soak.py --kills 50 [--seed 0]; run from the repository's root. Ends with 1 if anything differs.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.engine.resuming import difference  # noqa: E402
+from tests.engine.resuming import difference, logged  # noqa: E402
 from tests.made import write_config  # noqa: E402
 from tests.run import checkpoint  # noqa: E402
 
@@ -78,7 +78,12 @@ def main() -> None:
         for key in ('state_dict', 'optimizer', 'training'):
             assert not difference(one[key], two[key]), difference(one[key], two[key])
         assert one['meta']['hook_msgs']['best_score'] == two['meta']['hook_msgs']['best_score']
-    print(f'{args.kills} kills, {args.epochs * 6} iterations: the same to the bit ({time.monotonic() - began:.0f} s)')
+        lines, again = logged(folder / 'whole'), logged(folder / 'cut')
+        assert all(lines[place] == line for place, line in again.items())
+        lost = len(lines) - len(again)  # of iterations whose checkpoint was whole, killed before they were logged
+    print(
+        f'{args.kills} kills, {args.epochs * 6} iterations: the same to the bit, {lost} log lines lost ({time.monotonic() - began:.0f} s)'
+    )
 
 
 if __name__ == '__main__':

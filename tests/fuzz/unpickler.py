@@ -100,7 +100,7 @@ def check_content(root: object) -> None:
 
 
 def one(data: bytes) -> None:
-    start = time.perf_counter()
+    start = time.process_time()  # reading memory waits for nothing, and neighbours don't count
     watching.on = True
     try:
         content = files.loads_pickle(data, 'fuzz')
@@ -110,7 +110,7 @@ def one(data: bytes) -> None:
         loaded = False
     finally:
         watching.on = False
-    taken = time.perf_counter() - start
+    taken = time.process_time() - start
     counted['cases'] += 1
     counted['loaded' if loaded else 'refused'] += 1
     counted['slowest'] = max(counted['slowest'], taken)
