@@ -81,8 +81,9 @@ def main() -> None:
         lines, again = logged(folder / 'whole'), logged(folder / 'cut')
         assert all(lines[place] == line for place, line in again.items())
         lost = len(lines) - len(again)  # of iterations whose checkpoint was whole, killed before they were logged
+    took = time.monotonic() - began
     print(
-        f'{args.kills} kills, {args.epochs * 6} iterations: the same to the bit, {lost} log lines lost ({time.monotonic() - began:.0f} s)'
+        f'{args.kills} kills, {args.epochs * 6} iterations: the same to the bit, {lost} log lines lost ({took:.0f} s)'
     )
 
 
