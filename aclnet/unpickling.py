@@ -175,7 +175,7 @@ class DataUnpickler(pickle.Unpickler):
         self._numpy = dict(_NUMPY)
         if quick:
             self._numpy['numpy', 'dtype'] = _StandIn(self.dtypes.make)
-            self._numpy['numpy.core.multiarray', '_reconstruct'] = _empty_arrays()
+            self._numpy['numpy.core.multiarray', '_reconstruct'] = _empty_array
 
     def find_class(self, module: str, name: str) -> Any:
         """The stand-in for a name in the pickle; raises ``UnpicklingError`` where there is none."""
@@ -234,18 +234,16 @@ _SWAPPED = tuple(before + _FOREIGN for before in _ORDERS)
 _NUMBERS = {code: np.dtype(code) for code in 'b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 c8 c16'.split()}
 
 
-def _empty_arrays() -> Callable[[Any, Any, Any], np.ndarray]:
+def _empty_array(subtype: Any, shape: Any, dtype: Any) -> np.ndarray:
     """Stands for ``numpy._reconstruct``, called once for each array; the state that follows fills it.
 
     A function, since calling an object takes longer.
     """
-    empty, kind = np.empty, np.dtype(np.int8)
+    return _empty(0, _BYTE)
 
-    def make(subtype: Any, shape: Any, dtype: Any) -> np.ndarray:
-        return empty(0, kind)
 
-    make.__setstate__ = _refuse_state  # type: ignore[attr-defined]
-    return make
+_empty, _BYTE = np.empty, np.dtype(np.int8)
+_empty_array.__setstate__ = _refuse_state  # type: ignore[attr-defined]
 
 
 def _no_call(*args: Any) -> None:

@@ -68,7 +68,7 @@ def in_python(quick: bool) -> type:
             self._numpy = dict(unpickling._NUMPY)
             if quick:
                 self._numpy['numpy', 'dtype'] = unpickling._StandIn(self.dtypes.make)
-                self._numpy['numpy.core.multiarray', '_reconstruct'] = unpickling._empty_arrays()
+                self._numpy['numpy.core.multiarray', '_reconstruct'] = unpickling._empty_array
 
     return Traced
 
@@ -95,7 +95,7 @@ def check_content(root: object) -> None:
             todo.extend(value)
         else:
             inert = (unpickling._StandIn, memoryview, np.dtype, type)  # of no use to anybody, and refused later
-            assert isinstance(value, (*DATA, *inert)), type(value)
+            assert isinstance(value, (*DATA, *inert)) or value is unpickling._empty_array, type(value)
             assert not isinstance(value, type) or value in (unpickling.PickledDtype, unpickling._PickledArray), value
 
 
