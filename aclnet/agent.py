@@ -143,13 +143,13 @@ def start(meeting: Meeting, processes: int, command: list[str], restarts: int) -
     Raises:
         ACLNetError: more processes than GPUs, or the nodes did not meet.
     """
-    logging.disable()  # torch repeats what is said here
     gpus = torch.cuda.device_count()
     if 0 < gpus < processes:
         raise ACLNetError(
             f'{processes} processes need as many GPUs, and this node has {gpus} visible; '
             'start fewer processes or change CUDA_VISIBLE_DEVICES'
         )
+    logging.disable()  # torch repeats what is said here
     os.environ['TORCH_DISABLE_SHARE_RDZV_TCP_STORE'] = (
         '1'  # torch 2.13 would restart ranks with the last ones' addresses
     )

@@ -64,6 +64,8 @@ class StopSignals:
             self._work = None
         if self._pipe is None:
             return
+        if self.asked:  # the rest of what counts as one signal must not meet the handlers from before
+            time.sleep(max(0.0, self._since + _ONE - time.monotonic()))
         for signum, handler in self._handlers.items():
             signal.signal(signum, handler)  # type: ignore[arg-type]  # it is what signal.signal returned
         signal.set_wakeup_fd(self._old_fd)
