@@ -182,7 +182,7 @@ def main() -> None:
     words = [*(op.code.encode('latin1') for op in pickletools.opcodes), b'numpy\nndarray\n', b'_reconstruct', b'scalar']
     with open(opcodes, 'w', encoding='ascii') as stream:
         stream.writelines('"' + ''.join(f'\\x{byte:02x}' for byte in word) + '"\n' for word in words)
-    options = [f'-max_total_time={args.minutes * 60:.0f}', '-max_len=4096', '-rss_limit_mb=4096', '-timeout=5']
+    options = [f'-max_total_time={args.minutes * 60:.0f}', '-max_len=4096', '-rss_limit_mb=4096', '-timeout=30']
     options += [f'-dict={opcodes}', f'-artifact_prefix={args.corpus}/found-', '-print_final_stats=1']
     atheris.Setup([sys.argv[0], *options, args.corpus], one)
     atheris.Fuzz()
