@@ -257,12 +257,12 @@ def row_counts(rows: int) -> list[int]:
 
 def batch_rows(rows: int) -> list[int]:
     """How many samples of the batch every rank holds; no exchange within :func:`known_rows`."""
-    return row_counts(rows) if _known_rows is None else _known_rows
+    return row_counts(rows) if _known_rows is None or get_dist_info()[1] == 1 else _known_rows
 
 
 @contextlib.contextmanager
-def known_rows(counts: list[int]) -> Iterator[None]:
-    """Meanwhile the batch has so many samples on every rank."""
+def known_rows(counts: list[int] | None) -> Iterator[None]:
+    """Meanwhile the batch has so many samples on every rank; None has the ranks ask each other."""
     global _known_rows
     before, _known_rows = _known_rows, counts
     try:

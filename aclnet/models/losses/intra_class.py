@@ -104,40 +104,36 @@ class IntraClassMarginLoss(ContrastiveTerm):
             return embedding.new_zeros(())
         present = torch.arange(pushed, device=label.device) >= early
         mine = slice(first, first + len(label))
-        value, slope, entry_slope = self._contrast(
-            embedding.detach(), label, entries, entry_labels, slot[mine], present[mine]
-        )
+        value, slope = self._contrast(embedding.detach(), label, entries, entry_labels, slot[mine], present[mine])
         # a sample is an anchor, and the entry in its slot of the memory
-        total_slope = entry_slope[slot] * present[:, None]
-        total_slope[mine] += slope
+        total_slope = slope.index_select(1, slot).T @ embedding.detach() * present[:, None]
+        total_slope[mine] += slope @ entries
         return with_gradient(value, every, total_slope)
 
     @torch.no_grad()
     def _contrast(
         self, embedding: Tensor, label: Tensor, entries: Tensor, entry_labels: Tensor, slot: Tensor, present: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The term, and its gradients by the (n, E) embeddings and the (S, E) entries.
+    ) -> tuple[Tensor, Tensor]:
+        """The term, and its gradient (n, S) by the products of (n, E) embeddings and (S, E) entries.
 
         They are computed together, in place, since all that costs are passes over (n, S) numbers; ``slot`` (n,) is each
         sample's own entry, where it is ``present``.
         """
-        s = embedding / self.temperature @ entries.T  # (n, S)
+        s = embedding / self.temperature @ entries.T  # n S
         s -= s.amax(1, keepdim=True)
         same = label[:, None] == entry_labels
         own = slot[:, None]
-        positive = same.scatter(1, own, same.gather(1, own) & ~present[:, None])
-        count = positive.sum(1, keepdim=True).clamp(min=1).to(s.dtype)
-        share = 1 / (count * len(label))  # of a pair in the mean
+        positive = same.scatter(1, own, same.gather(1, own) & ~present[:, None]).to(s.dtype)
+        share = 1 / (positive.sum(1, keepdim=True).clamp(min=1) * len(label))  # of a pair in the mean
         exp = s.exp()
-        negative = exp.masked_fill(same, 0)
+        negative = torch.where(same, 0, exp)
         exp *= math.exp(-self.margin)
         total = exp + (negative.sum(1, keepdim=True) + _EPS)
-        value = -(share * (s - total.log()).masked_fill_(~positive, 0).sum(1, keepdim=True)).sum()
-        reciprocal = total.reciprocal_().masked_fill_(~positive, 0)
-        # ∂term/∂s: of a positive margin·exp/total − 1, of a negative exp · Σ 1/total over the positives
-        slope = negative.mul_(reciprocal.sum(1, keepdim=True)).addcmul_(exp, reciprocal)
-        slope = slope.sub_(positive.to(slope.dtype)).mul_(share / self.temperature)
-        return value, slope @ entries, slope.T @ embedding
+        value = (share * s.neg_().add_(total.log()).mul_(positive).sum(1, keepdim=True)).sum()
+        weight = positive / total
+        # ∂term/∂s: of a positive exp/total − 1, exp with the margin, of a negative exp · Σ 1/total over the positives
+        slope = negative.mul_(weight.sum(1, keepdim=True)).addcmul_(exp, weight).sub_(positive)
+        return value, slope.mul_(share / self.temperature)
 
 
 def _length(number: int) -> Tensor:
