@@ -16,7 +16,7 @@ _READING = ('item', 'tolist', 'numpy', 'cpu', '__bool__', '__int__', '__float__'
 
 
 class NoWaiting:
-    """Meanwhile an operation that would wait for a GPU raises an ``AssertionError``; the others are counted as ``seen``.
+    """Meanwhile an operation that would wait for a GPU raises an ``AssertionError``; others are counted as ``seen``.
 
     Operations are watched below autograd, the backward pass included, and reads of tensors by Python above it.
     """

@@ -51,6 +51,7 @@ class InterClassAffinityLoss(ContrastiveTerm):
     confusion: Tensor
     superclass_mask: Tensor
     superclass_epoch: Tensor
+    current_epoch: Tensor  # the epoch on the device; not in checkpoints
 
     counters = ('superclass_epoch', 'superclass_mask')
 
@@ -100,7 +101,7 @@ class InterClassAffinityLoss(ContrastiveTerm):
         self._note(self.epoch, int(self.superclass_epoch))
 
     def _note(self, epoch: int, built_in: int) -> None:
-        """Keep the epoch and what follows from it; compiled code reads what follows, for numbers are constants there."""
+        """Keep the epoch and what follows from it; compiled code reads that, as it takes numbers for constants."""
         self.epoch, self._built_before = epoch, built_in
         self.current_epoch.fill_(epoch)
         self._active = epoch > self.start_epoch
