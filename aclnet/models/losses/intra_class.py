@@ -15,6 +15,7 @@ from aclnet.registry import LOSSES
 __all__ = ['IntraClassMarginLoss']
 
 _EPS = 1e-6  # added inside the logarithm
+_BLOCK = 2**22  # products of samples and entries that are worked on at a time
 
 
 @LOSSES.register_module()
@@ -103,18 +104,28 @@ class IntraClassMarginLoss(ContrastiveTerm):
         if lacking > pushed or not len(label):
             return embedding.new_zeros(())
         present = torch.arange(pushed, device=label.device) >= early
-        mine = slice(first, first + len(label))
-        value, slope = self._contrast(embedding.detach(), label, entries, entry_labels, slot[mine], present[mine])
-        # a sample is an anchor, and the entry in its slot of the memory
-        total_slope = slope.index_select(1, slot).T @ embedding.detach() * present[:, None]
-        total_slope[mine] += slope @ entries
-        return with_gradient(value, every, total_slope)
+        # a sample is an anchor, and the entry in its slot of the memory: gradients of both
+        x = every.detach()
+        value, as_entry, as_anchor = torch.zeros_like(x[0, 0]), torch.zeros_like(x), torch.zeros_like(x)
+        for block in self._blocks(first, first + len(label)):
+            term, slope = self._contrast(x[block], labels[block], entries, entry_labels, slot[block], present[block])
+            value += term / len(label)
+            as_entry += slope.index_select(1, slot).T @ x[block]
+            as_anchor[block] = slope @ entries
+        return with_gradient(value, every, (as_entry * present[:, None] + as_anchor) / len(label))
+
+    def _blocks(self, first: int, end: int) -> list[slice]:
+        """The samples that are contrasted at a time: mostly all, but no more than fit into a processor's cache."""
+        rows = max(1, _BLOCK // self.memory_size)
+        if end - first <= rows:
+            return [slice(first, end)]
+        return [slice(start, min(start + rows, end)) for start in range(first, end, rows)]
 
     @torch.no_grad()
     def _contrast(
         self, embedding: Tensor, label: Tensor, entries: Tensor, entry_labels: Tensor, slot: Tensor, present: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The term, and its gradient (n, S) by the products of (n, E) embeddings and (S, E) entries.
+        """The term's sum, and its gradient (n, S) by the products of (n, E) embeddings and (S, E) entries.
 
         They are computed together, in place, since all that costs are passes over (n, S) numbers; ``slot`` (n,) is each
         sample's own entry, where it is ``present``.
@@ -124,16 +135,16 @@ class IntraClassMarginLoss(ContrastiveTerm):
         same = label[:, None] == entry_labels
         own = slot[:, None]
         positive = same.scatter(1, own, same.gather(1, own) & ~present[:, None]).to(s.dtype)
-        share = 1 / (positive.sum(1, keepdim=True).clamp(min=1) * len(label))  # of a pair in the mean
+        count = positive.sum(1, keepdim=True).clamp(min=1)
         exp = s.exp()
         negative = torch.where(same, 0, exp)
         exp *= math.exp(-self.margin)
         total = exp + (negative.sum(1, keepdim=True) + _EPS)
-        value = (share * s.neg_().add_(total.log()).mul_(positive).sum(1, keepdim=True)).sum()
+        value = (s.neg_().add_(total.log()).mul_(positive).sum(1, keepdim=True) / count).sum()
         weight = positive / total
         # ∂term/∂s: of a positive exp/total − 1, exp with the margin, of a negative exp · Σ 1/total over the positives
         slope = negative.mul_(weight.sum(1, keepdim=True)).addcmul_(exp, weight).sub_(positive)
-        return value, slope.mul_(share / self.temperature)
+        return value, slope.div_(count * self.temperature)
 
 
 def _length(number: int) -> Tensor:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aclnet.errors import ACLNetError
-from aclnet.models.losses import IntraClassMarginLoss
+from aclnet.models.losses import IntraClassMarginLoss, intra_class
 from tests.oracles import losses as oracle
 
 
@@ -71,6 +71,21 @@ def test_any_batches_equal_the_loops_with_gradients(size, sizes, classes, embed,
         if expected.requires_grad:
             got, wanted = torch.autograd.grad(value, x)[0], torch.autograd.grad(expected, x)[0]
             torch.testing.assert_close(got, wanted, rtol=1e-7, atol=1e-9)
+
+
+def test_blocks_of_samples_change_nothing(monkeypatch):
+    torch.manual_seed(0)
+    one = IntraClassMarginLoss(7, 10).double().train()
+    two = copy.deepcopy(one)
+    for n in (4, 9, 13):
+        x, label = torch.randn(n, 7, dtype=torch.float64, requires_grad=True), torch.randint(3, (n,))
+        wanted = one(x, label)
+        monkeypatch.setattr(intra_class, '_BLOCK', 30)
+        got = two(x, label)
+        monkeypatch.undo()
+        torch.testing.assert_close(got, wanted)
+        if wanted.requires_grad:
+            torch.testing.assert_close(torch.autograd.grad(got, x), torch.autograd.grad(wanted, x))
 
 
 def test_resuming_goes_on_where_it_was():
