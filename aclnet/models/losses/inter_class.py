@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from aclnet.errors import ACLNetError
 from aclnet.models.losses.state import ContrastiveTerm, full_precision
@@ -161,12 +162,18 @@ class InterClassAffinityLoss(ContrastiveTerm):
         return torch.where(count > 0, self.momentum * old + (1 - self.momentum) * mean, old)
 
     def _rebuild_superclasses(self) -> None:
-        # one whole number ranks a class by its count and, where counts are equal, by its index
-        rank = self.confusion * self.num_classes - torch.arange(self.num_classes, device=self.confusion.device)
+        # one whole number ranks a class: its count, and where counts are equal its index
+        index = torch.arange(self.num_classes, device=self.confusion.device)
+        bits = (self.num_classes - 1).bit_length()
+        width = max(self.num_classes, 64 * self.num_neighbors)  # from there on topk takes a heap, twice as fast
+        rank = self.confusion.new_full((self.num_classes, width), -self.num_classes)
+        rank[:, : self.num_classes].copy_(self.confusion).bitwise_left_shift_(bits).sub_(index)
         nearest = rank.topk(self.num_neighbors, dim=1).indices
-        neighbours = torch.zeros_like(self.confusion, dtype=torch.float32).scatter_(1, nearest, 1)
-        alike = (neighbours @ neighbours.T > self.min_overlap).fill_diagonal_(False)
-        self.superclass_mask.copy_(alike | (neighbours > 0))
+        # row j of having: the classes that have j for a neighbour; sums of such rows count what two classes share
+        having = torch.zeros_like(self.superclass_mask, dtype=torch.float32).scatter_(0, nearest.T, 1)
+        shared = F.embedding_bag(nearest, having, mode='sum')
+        torch.gt(shared, self.min_overlap, out=self.superclass_mask)
+        self.superclass_mask.fill_diagonal_(False).scatter_(1, nearest, True)
         self.superclass_epoch.copy_(self.current_epoch)
         self._fresh = self._built = True
 
