@@ -115,7 +115,9 @@ def validation() -> list[Row]:
     turns = [(seconds(forward), seconds(ours)) for _ in range(5)]
     theirs, own = (statistics.median(side) for side in zip(*turns))
     share = 100 * (statistics.median(b / a for a, b in turns) - 1)
-    note = f'utd_mhad j, {len(dataset)} samples: {own:.2f} s, forward alone {theirs:.2f} s, {loader.num_workers} workers'
+    note = (
+        f'utd_mhad j, {len(dataset)} samples: {own:.2f} s, forward alone {theirs:.2f} s, {loader.num_workers} workers'
+    )
     return [Row('validation beyond its forward passes', share, reach=10, unit='%', lower=True, note=note)]
 
 
