@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable
 
@@ -127,7 +126,7 @@ def share() -> list[Row]:
 
     whole()
     terms()
-    turns = [(seconds(whole), min(seconds(terms) for _ in range(5))) for _ in range(5)]
+    turns = [(seconds(whole), statistics.median(seconds(terms) for _ in range(5))) for _ in range(5)]
     shares = [own / (all_ - own) for all_, own in turns]
     note = f'terms {statistics.median(own for _, own in turns) * 1e3:.1f} ms of {turns[-1][0]:.2f} s'
     name = 'both terms in a training step (ntu60 j, batch 16)'
@@ -136,20 +135,15 @@ def share() -> list[Row]:
 
 def growth() -> list[Row]:
     """Times as one of three sizes grows, and all together against a growth that is linear in memory × batch."""
-    rows = []
     usual = dict(classes=CLASSES, batch=BATCH, memory=MEMORY)
-    for name, values in GROWTH.items():
-        for value in values:
-            rows.append(_timed({**usual, name: value}))
+    grown = [{**usual, name: value} for name, values in GROWTH.items() for value in values]
     largest = {name: values[-1] for name, values in GROWTH.items()}
-    whole = _timed(largest)
-    work = math.prod(largest[k] for k in ('batch', 'memory')) / (BATCH * MEMORY)
-    before = next(row.ours for row in rows if row.name == _named(usual))
-    rows.append(whole)
-    note = f'time {whole.ours / before:.0f} × for memory × batch {work:.0f} ×, with 5 × the classes'
-    rows.append(Row('growth of time over that of memory × batch', whole.ours / before / work, None, None, 1,
-                    unit='×', lower=True, note=note))  # fmt: skip
-    return rows
+    rows = {_named(sizes): _timed(sizes) for sizes in [*grown, largest]}
+    times = rows[_named(largest)].ours / rows[_named(usual)].ours
+    work = largest['batch'] * largest['memory'] / (BATCH * MEMORY)
+    note = f'{times:.0f} × the time for {work:.0f} × memory × batch and 5 × the classes'
+    share = Row('growth of time over that of memory × batch', times / work, reach=1, unit='×', lower=True, note=note)
+    return [*rows.values(), share]
 
 
 def _named(sizes: dict[str, int]) -> str:
