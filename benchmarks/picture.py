@@ -54,7 +54,13 @@ def _multiple(row: Row) -> float:
 
 def _bars(axis: Axes, rows: list[Row]) -> None:
     multiples = [_multiple(row) for row in rows]
-    axis.barh(range(len(rows)), multiples, color=[RIGHT if row.reached else LEFT for row in rows], height=0.65)
+    axis.barh(
+        range(len(rows)),
+        [m - 1 for m in multiples],
+        left=1,
+        color=[RIGHT if row.reached else LEFT for row in rows],
+        height=0.65,
+    )
     axis.set_yticks(range(len(rows)), [row.name for row in rows], fontsize=8)
     axis.invert_yaxis()
     axis.set_xscale('log')
