@@ -22,6 +22,7 @@ __all__ = [
     'LAUNCHERS',
     'TIMEOUT',
     'barrier',
+    'batch_rows',
     'broadcast_buffers',
     'broadcast_object',
     'close',
@@ -29,6 +30,7 @@ __all__ = [
     'gather_rows',
     'get_dist_info',
     'init',
+    'known_rows',
     'local_device',
     'meeting_failure',
     'naming_lost_ranks',
@@ -42,6 +44,7 @@ T = TypeVar('T')
 LAUNCHERS = ('none', 'pytorch', 'slurm')
 TIMEOUT = 600.0  # seconds
 _timeout = TIMEOUT  # that of the group
+_known_rows: list[int] | None = None  # of the batch that is in work
 
 
 def get_dist_info() -> tuple[int, int]:
@@ -241,14 +244,31 @@ def broadcast_buffers(module: torch.nn.Module, only: type | tuple[type, ...] | N
             buffer.copy_(values.view_as(buffer))
 
 
-def row_counts(rows: int, device: torch.device) -> list[int]:
-    """How many rows every rank holds, in the order of ranks."""
+def row_counts(rows: int) -> list[int]:
+    """How many rows every rank holds, in the order of ranks; asked over the CPU, so that nobody waits for a device."""
     world = get_dist_info()[1]
     if world == 1:
         return [rows]
-    counts = [torch.zeros(1, dtype=torch.int64, device=device) for _ in range(world)]
-    dist.all_gather(counts, torch.tensor([rows], dtype=torch.int64, device=device))
-    return torch.cat(counts).tolist()
+    counts = torch.zeros(world, dtype=torch.int64)
+    counts[dist.get_rank()] = rows
+    dist.all_reduce(counts)
+    return counts.tolist()
+
+
+def batch_rows(rows: int) -> list[int]:
+    """How many samples of the batch every rank holds; no exchange within :func:`known_rows`."""
+    return row_counts(rows) if _known_rows is None or get_dist_info()[1] == 1 else _known_rows
+
+
+@contextlib.contextmanager
+def known_rows(counts: list[int] | None) -> Iterator[None]:
+    """Meanwhile the batch has so many samples on every rank; None has the ranks ask each other."""
+    global _known_rows
+    before, _known_rows = _known_rows, counts
+    try:
+        yield
+    finally:
+        _known_rows = before
 
 
 def gather_rows(x: torch.Tensor, counts: list[int]) -> torch.Tensor:

@@ -159,7 +159,7 @@ distributed.close()
 def test_one_process_needs_no_group():
     x = torch.randn(3, 2, requires_grad=True)
     assert distributed.get_dist_info() == (0, 1)
-    assert distributed.row_counts(3, x.device) == [3] and distributed.gather_rows(x, [3]) is x
+    assert distributed.row_counts(3) == distributed.batch_rows(3) == [3] and distributed.gather_rows(x, [3]) is x
     assert distributed.on_rank_0(lambda: 'b') == 'b' and distributed.gather_objects('a') == ['a']
     distributed.barrier()
 

@@ -126,6 +126,12 @@ class EpochBatchSampler(_BatchSampler):
             for part in np.array_split(block, self.num_replicas)
         ]
 
+    def sizes(self, position: int) -> list[int]:
+        """How many samples each rank takes in the epoch's step ``position``, counted from 0."""
+        left = min(self.total_batch, max(self._total - position * self.total_batch, self.num_replicas))
+        whole, more = divmod(left, self.num_replicas)
+        return [whole + (rank < more) for rank in range(self.num_replicas)]
+
     def __iter__(self) -> Iterator[list[SampleKey]]:
         order = self.order()
         for position in range(self.start, len(self)):

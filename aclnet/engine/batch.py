@@ -47,12 +47,12 @@ class BatchProcessor:
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
     def __call__(self, model: nn.Module, batch: dict, train_mode: bool, **kwargs: Any) -> dict:
+        counts = distributed.batch_rows(len(batch['label']))
+        share = len(counts) * len(batch['label']) / max(1, sum(counts))
         batch = to_device(batch, self.device)
-        with self.autocast():
+        with distributed.known_rows(counts), self.autocast():
             losses = model(**batch, return_loss=True)
         loss = sum(value for name, value in losses.items() if 'loss' in name)
-        counts = distributed.row_counts(len(batch['label']), self.device)
-        share = len(counts) * len(batch['label']) / max(1, sum(counts))
         values = self._means({**losses, 'loss': loss}, share)
         return dict(loss=loss if share == 1 else loss * share, values=values, num_samples=sum(counts))
 

@@ -97,7 +97,9 @@ class EpochRunner(EpochBasedRunner):
         self._epoch += 1
 
     def run_iter(self, data_batch: Any, train_mode: bool, **kwargs: Any) -> None:
-        self.outputs = self.batch_processor(self.model, data_batch, train_mode=train_mode, **kwargs)
+        sampler: Any = getattr(self.data_loader, 'batch_sampler', None)
+        with distributed.known_rows(sampler.sizes(self.inner_iter) if hasattr(sampler, 'sizes') else None):
+            self.outputs = self.batch_processor(self.model, data_batch, train_mode=train_mode, **kwargs)
         self.journal.add(self.epoch + 1, self.inner_iter, self.outputs['num_samples'], self.outputs['values'])
         if not train_mode:
             self.settle()

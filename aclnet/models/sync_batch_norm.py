@@ -26,7 +26,7 @@ class SyncBatchNorm(nn.modules.batchnorm._BatchNorm):
         others = [dim for dim in range(input.dim()) if dim != 1]
         shape = [1, -1] + [1] * (input.dim() - 2)
         count = input.numel() // input.shape[1]
-        total = float(sum(distributed.row_counts(count, input.device)))
+        total = float(sum(distributed.row_counts(count)))
 
         def over_ranks(value: Tensor) -> Tensor:  # (C,) sums of this rank → of all, with gradient
             return distributed.gather_rows(value[None], [1] * world).sum(0)

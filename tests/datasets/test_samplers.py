@@ -126,6 +126,14 @@ def test_who_occurs_once_more_changes_with_the_epoch():
 
 @settings(deadline=None, max_examples=100)
 @given(**SIZES)
+def test_sizes_are_known_without_the_order(n, batch_size, ranks):
+    sampler = EpochBatchSampler(Sized([0] * n), batch_size, num_replicas=ranks)
+    for position in range(len(sampler)):
+        assert sampler.sizes(position) == [len(part) for part in sampler.step(position)]
+
+
+@settings(deadline=None, max_examples=100)
+@given(**SIZES)
 def test_evaluation_sees_every_sample_once(n, batch_size, ranks):
     samplers = [OnceBatchSampler(Sized([0] * n), batch_size, ranks, rank) for rank in range(ranks)]
     seen = []

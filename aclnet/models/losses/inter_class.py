@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from aclnet.errors import ACLNetError
 from aclnet.models.losses.state import ContrastiveTerm, full_precision
@@ -51,6 +52,7 @@ class InterClassAffinityLoss(ContrastiveTerm):
     confusion: Tensor
     superclass_mask: Tensor
     superclass_epoch: Tensor
+    current_epoch: Tensor  # the epoch on the device; not in checkpoints
 
     counters = ('superclass_epoch', 'superclass_mask')
 
@@ -86,20 +88,31 @@ class InterClassAffinityLoss(ContrastiveTerm):
         self.register_buffer('confusion', torch.zeros(num_classes, num_classes, dtype=torch.int64))
         self.register_buffer('superclass_mask', torch.zeros(num_classes, num_classes, dtype=torch.bool))
         self.register_buffer('superclass_epoch', torch.zeros((), dtype=torch.int64))
+        self.register_buffer('current_epoch', torch.ones((), dtype=torch.int64), persistent=False)
         self.epoch = 1
-        self._built_in = 0  # superclass_epoch, where reading it needs no synchronisation with a GPU
+        self._built_before = 0  # the epoch that superclasses were built in, if they are not this one's
+        self._fresh = False  # whether they were built in this epoch
+        self.set_epoch(1)
 
     def set_epoch(self, epoch: int) -> None:
         """Say which epoch (from 1) the next batches belong to; saying it again changes nothing."""
-        self.epoch = int(epoch)
+        self._note(int(epoch), self.epoch if self._fresh else self._built_before)
 
     def read_buffers(self) -> None:
-        self._built_in = int(self.superclass_epoch)
+        self._note(self.epoch, int(self.superclass_epoch))
+
+    def _note(self, epoch: int, built_in: int) -> None:
+        """Keep the epoch and what follows from it; compiled code reads that, as it takes numbers for constants."""
+        self.epoch, self._built_before = epoch, built_in
+        self.current_epoch.fill_(epoch)
+        self._active = epoch > self.start_epoch
+        self._fresh = built_in == epoch
+        self._built = built_in > 0
 
     @property
     def superclasses(self) -> Tensor | None:
         """(classes, classes) bool, row i the members of class i's superclass; None before they were first built."""
-        return self.superclass_mask if self._built_in else None
+        return self.superclass_mask if self._built else None
 
     @full_precision
     def forward(self, features: Tensor, cls_score: Tensor, label: Tensor) -> Tensor:
@@ -117,21 +130,21 @@ class InterClassAffinityLoss(ContrastiveTerm):
         embedding = self.cl_fc(features)
         predicted = cls_score.detach().argmax(1)
         first, (every, labels, guesses) = self.gather(embedding, label, predicted)
-        if self.training and self.epoch >= self.start_epoch:
+        if self.training:
             self._count_confusions(labels, guesses)
         prototypes = self._moved_prototypes(every, labels, guesses)
         if self.training:
             self.prototypes.copy_(prototypes.detach())
-        if self.epoch <= self.start_epoch:
+        if not self._active:
             return embedding.new_zeros(())
-        if self.training and self._built_in != self.epoch:
+        if self.training and not self._fresh:
             self._rebuild_superclasses()
-        if not self._built_in or not len(label):
+        if not self._built or not len(label):
             return embedding.new_zeros(())
         return self._contrast(embedding, label, prototypes)
 
     def _count_confusions(self, label: Tensor, predicted: Tensor) -> None:
-        wrong = (predicted != label).to(torch.int64)
+        wrong = ((predicted != label) & (self.current_epoch >= self.start_epoch)).to(torch.int64)
         met = torch.zeros(self.num_classes, dtype=torch.int64, device=label.device).index_add_(
             0, label, torch.ones_like(label)
         )
@@ -149,13 +162,20 @@ class InterClassAffinityLoss(ContrastiveTerm):
         return torch.where(count > 0, self.momentum * old + (1 - self.momentum) * mean, old)
 
     def _rebuild_superclasses(self) -> None:
-        nearest = self.confusion.sort(dim=1, descending=True, stable=True).indices[:, : self.num_neighbors]
-        neighbours = torch.zeros_like(self.superclass_mask).scatter_(1, nearest, True)
-        shared = neighbours.float() @ neighbours.float().T
-        alike = (shared > self.min_overlap).fill_diagonal_(False)
-        self.superclass_mask.copy_(neighbours | alike)
-        self.superclass_epoch.fill_(self.epoch)
-        self._built_in = self.epoch
+        # one whole number ranks a class: its count, and where counts are equal its index
+        index = torch.arange(self.num_classes, device=self.confusion.device)
+        bits = (self.num_classes - 1).bit_length()
+        width = max(self.num_classes, 64 * self.num_neighbors)  # from there on topk takes a heap, twice as fast
+        rank = self.confusion.new_full((self.num_classes, width), -self.num_classes)
+        rank[:, : self.num_classes].copy_(self.confusion).bitwise_left_shift_(bits).sub_(index)
+        nearest = rank.topk(self.num_neighbors, dim=1).indices
+        # row j of having: the classes that have j for a neighbour; sums of such rows count what two classes share
+        having = torch.zeros_like(self.superclass_mask, dtype=torch.float32).scatter_(0, nearest.T, 1)
+        shared = F.embedding_bag(nearest, having, mode='sum')
+        torch.gt(shared, self.min_overlap, out=self.superclass_mask)
+        self.superclass_mask.fill_diagonal_(False).scatter_(1, nearest, True)
+        self.superclass_epoch.copy_(self.current_epoch)
+        self._fresh = self._built = True
 
     def _contrast(self, embedding: Tensor, label: Tensor, prototypes: Tensor) -> Tensor:
         members = self.superclass_mask[label]  # (n, classes)

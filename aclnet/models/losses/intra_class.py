@@ -9,12 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from aclnet.errors import ACLNetError
-from aclnet.models.losses.state import ContrastiveTerm, full_precision
+from aclnet.models.losses.state import ContrastiveTerm, full_precision, with_gradient
 from aclnet.registry import LOSSES
 
 __all__ = ['IntraClassMarginLoss']
 
 _EPS = 1e-6  # added inside the logarithm
+_BLOCK = 2**22  # products of samples and entries that are worked on at a time
 
 
 @LOSSES.register_module()
@@ -69,10 +70,10 @@ class IntraClassMarginLoss(ContrastiveTerm):
         self.register_buffer('memory', torch.zeros(memory_size, embed_channels))
         self.register_buffer('memory_label', torch.full((memory_size,), -1, dtype=torch.int64))
         self.register_buffer('memory_count', torch.zeros((), dtype=torch.int64))
-        self._count = 0  # memory_count, where reading it needs no synchronisation with a GPU
+        self._lacking = _length(memory_size)
 
     def read_buffers(self) -> None:
-        self._count = int(self.memory_count)
+        self._lacking = _length(max(0, self.memory_size - int(self.memory_count)))
 
     @full_precision
     def forward(self, features: Tensor, label: Tensor) -> Tensor:
@@ -88,31 +89,65 @@ class IntraClassMarginLoss(ContrastiveTerm):
         label = label.reshape(-1)
         embedding = F.normalize(self.cl_fc(features), dim=1)
         first, (every, labels) = self.gather(embedding, label)
-        count = self._count + len(every)
-        slot = torch.arange(self._count, count, device=label.device) % self.memory_size
-        kept = slice(max(0, len(every) - self.memory_size), None)
-        entries = self.memory.index_copy(0, slot[kept], every[kept])
-        entry_labels = self.memory_label.index_copy(0, slot[kept], labels[kept])
+        pushed, size = len(every), self.memory_size
+        early = max(0, pushed - size)  # samples of a huge batch that later ones push out at once
+        slot = (self.memory_count + torch.arange(pushed, device=label.device)) % size
+        lacking = len(self._lacking) - 2
+        entries, entry_labels = self.memory, self.memory_label
         if self.training:
-            self.memory.copy_(entries.detach())
-            self.memory_label.copy_(entry_labels)
-            self.memory_count.fill_(count)
-            self._count = count
-        if count < self.memory_size or not len(label):
+            self.memory_count.add_(pushed)
+            self._lacking = _length(max(0, lacking - pushed))
+        else:
+            entries, entry_labels = entries.clone(), entry_labels.clone()
+        entries.index_copy_(0, slot[early:], every.detach()[early:])
+        entry_labels.index_copy_(0, slot[early:], labels[early:])
+        if lacking > pushed or not len(label):
             return embedding.new_zeros(())
-        mine = slice(first, first + len(label))
-        index = torch.arange(len(every), device=label.device)[mine]
-        own = torch.arange(self.memory_size, device=label.device) == slot[mine, None]
-        own &= (index >= len(every) - self.memory_size)[:, None]  # an early sample of a huge batch has no entry
-        return self._contrast(embedding, label, entries, entry_labels, own)
+        present = torch.arange(pushed, device=label.device) >= early
+        # a sample is an anchor, and the entry in its slot of the memory: gradients of both
+        x = every.detach()
+        value, as_entry, as_anchor = torch.zeros_like(x[0, 0]), torch.zeros_like(x), torch.zeros_like(x)
+        for block in self._blocks(first, first + len(label)):
+            term, slope = self._contrast(x[block], labels[block], entries, entry_labels, slot[block], present[block])
+            value += term / len(label)
+            as_entry += slope.index_select(1, slot).T @ x[block]
+            as_anchor[block] = slope @ entries
+        return with_gradient(value, every, (as_entry * present[:, None] + as_anchor) / len(label))
 
-    def _contrast(self, embedding: Tensor, label: Tensor, entries: Tensor, entry_labels: Tensor, own: Tensor) -> Tensor:
-        similarity = embedding @ entries.T / self.temperature  # (n, S)
-        similarity = similarity - similarity.detach().amax(1, keepdim=True)
+    def _blocks(self, first: int, end: int) -> list[slice]:
+        """The samples that are contrasted at a time: mostly all, but no more than fit into a processor's cache."""
+        rows = max(1, _BLOCK // self.memory_size)
+        if end - first <= rows:
+            return [slice(first, end)]
+        return [slice(start, min(start + rows, end)) for start in range(first, end, rows)]
+
+    @torch.no_grad()
+    def _contrast(
+        self, embedding: Tensor, label: Tensor, entries: Tensor, entry_labels: Tensor, slot: Tensor, present: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The term's sum, and its gradient (n, S) by the products of (n, E) embeddings and (S, E) entries.
+
+        They are computed together, in place, since all that costs are passes over (n, S) numbers; ``slot`` (n,) is each
+        sample's own entry, where it is ``present``.
+        """
+        s = embedding / self.temperature @ entries.T  # n S
+        s -= s.amax(1, keepdim=True)
         same = label[:, None] == entry_labels
-        positive = same & ~own
-        exp = similarity.exp()
-        negatives = exp.masked_fill(same, 0).sum(1, keepdim=True)
-        log_prob = similarity - (math.exp(-self.margin) * exp + negatives + _EPS).log()
-        per_sample = log_prob.masked_fill(~positive, 0).sum(1) / positive.sum(1).clamp(min=1)
-        return -per_sample.mean()
+        own = slot[:, None]
+        positive = same.scatter(1, own, same.gather(1, own) & ~present[:, None]).to(s.dtype)
+        count = positive.sum(1, keepdim=True).clamp(min=1)
+        exp = s.exp()
+        negative = torch.where(same, 0, exp)
+        exp *= math.exp(-self.margin)
+        total = exp + (negative.sum(1, keepdim=True) + _EPS)
+        value = (s.neg_().add_(total.log()).mul_(positive).sum(1, keepdim=True) / count).sum()
+        weight = positive / total
+        # ∂term/∂s: of a positive exp/total − 1, exp with the margin, of a negative exp · Σ 1/total over the positives
+        slope = negative.mul_(weight.sum(1, keepdim=True)).addcmul_(exp, weight).sub_(positive)
+        return value, slope.div_(count * self.temperature)
+
+
+def _length(number: int) -> Tensor:
+    """A tensor without elements whose length is a number: compiled code takes a module's int for a constant and would
+    be compiled anew when it changes, which a tensor's length (but 0 and 1, hence 2 more) may do."""
+    return torch.empty(number + 2, 0)

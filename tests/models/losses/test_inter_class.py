@@ -4,6 +4,8 @@ import copy
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aclnet.errors import ACLNetError
 from aclnet.models.losses import InterClassAffinityLoss
@@ -54,6 +56,29 @@ def test_equals_the_loops_with_gradients(seed, classes, sizes, kwargs):
         else:
             assert not value.requires_grad and value == 0 and loss.superclasses is None
     assert active == 12
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    classes=st.integers(1, 30),
+    high=st.integers(1, 40),
+    num_neighbors=st.integers(1, 12),
+    min_overlap=st.integers(-1, 12),
+    seed=st.integers(0, 2**31),
+)
+def test_superclasses_of_any_counts_equal_the_loops(classes, high, num_neighbors, min_overlap, seed):
+    loss = InterClassAffinityLoss(
+        classes, 3, start_epoch=0, num_neighbors=num_neighbors, min_overlap=min_overlap, embed_channels=2
+    ).train()
+    torch.manual_seed(seed)
+    loss.confusion.random_(high)  # with many ties
+    loss.confusion[torch.rand(classes) < 0.3] = 0
+    label = torch.randint(classes, (5,))
+    counts = loss.confusion.tolist()
+    loss.set_epoch(1)
+    loss(torch.randn(5, 3), torch.eye(classes)[label], label)  # all correct: nothing is counted
+    wanted = oracle.superclasses(counts, num_neighbors, min_overlap)
+    assert [set(torch.nonzero(row).flatten().tolist()) for row in loss.superclasses] == wanted
 
 
 def test_a_class_that_never_occurs_keeps_its_prototype():

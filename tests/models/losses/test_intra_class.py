@@ -4,9 +4,11 @@ import copy
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aclnet.errors import ACLNetError
-from aclnet.models.losses import IntraClassMarginLoss
+from aclnet.models.losses import IntraClassMarginLoss, intra_class
 from tests.oracles import losses as oracle
 
 
@@ -46,6 +48,44 @@ def test_equals_the_loops_with_gradients(seed, size, sizes, classes, kwargs):
         )
         assert loss.memory_label[filled].roll(-oldest).tolist() == [y for _, y in literal.entries]
     assert loss.memory_count == pushed
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    size=st.integers(1, 12),
+    sizes=st.lists(st.integers(1, 9), min_size=2, max_size=6),
+    classes=st.integers(1, 5),
+    embed=st.integers(1, 4),
+    seed=st.integers(0, 2**31),
+)
+def test_any_batches_equal_the_loops_with_gradients(size, sizes, classes, embed, seed):
+    torch.manual_seed(seed)
+    loss = IntraClassMarginLoss(3, size, embed_channels=embed).double().train()
+    literal = oracle.IntraClass(size)
+    for n in sizes:
+        x = torch.randn(n, 3, dtype=torch.float64, requires_grad=True)
+        label = torch.randint(classes, (n,))
+        value, expected = loss(x, label), literal.step(loss.cl_fc(x), label)
+        torch.testing.assert_close(value, expected, rtol=1e-9, atol=1e-9)
+        assert value.requires_grad or not expected.requires_grad
+        if expected.requires_grad:
+            got, wanted = torch.autograd.grad(value, x)[0], torch.autograd.grad(expected, x)[0]
+            torch.testing.assert_close(got, wanted, rtol=1e-7, atol=1e-9)
+
+
+def test_blocks_of_samples_change_nothing(monkeypatch):
+    torch.manual_seed(0)
+    one = IntraClassMarginLoss(7, 10).double().train()
+    two = copy.deepcopy(one)
+    for n in (4, 9, 13):
+        x, label = torch.randn(n, 7, dtype=torch.float64, requires_grad=True), torch.randint(3, (n,))
+        wanted = one(x, label)
+        monkeypatch.setattr(intra_class, '_BLOCK', 30)
+        got = two(x, label)
+        monkeypatch.undo()
+        torch.testing.assert_close(got, wanted)
+        if wanted.requires_grad:
+            torch.testing.assert_close(torch.autograd.grad(got, x), torch.autograd.grad(wanted, x))
 
 
 def test_resuming_goes_on_where_it_was():
