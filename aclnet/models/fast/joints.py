@@ -1,4 +1,4 @@
-"""The virtual joint, in rows: appended behind a sum and its ReLU, and added to the others behind the branches."""
+"""The virtual joint, the mean over all others: appended behind a sum and its ReLU, and added back to the others."""
 
 from __future__ import annotations
 
@@ -7,76 +7,78 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ['add_virtual', 'append_mean']
+__all__ = ['add_virtual', 'append_virtual', 'relu_append_virtual']
 
 
-def append_mean(y: Tensor, res: Tensor | None = None) -> Tensor:
-    """(N, T, V, C) → (N, T, V+1, C)."""
-    return _AppendMean.apply(y, res)
+def append_virtual(x: Tensor) -> Tensor:
+    """Rows (N, C, T, V) → rows (N, C, T, V+1)."""
+    x = x.permute(0, 2, 3, 1)
+    return torch.cat([x, x.mean(2, keepdim=True)], 2).permute(0, 3, 1, 2)
 
 
-class _AppendMean(torch.autograd.Function):
-    @staticmethod
-    def forward(y: Tensor, res: Tensor | None) -> Tensor:
-        N, T, V, C = y.shape
-        out = y.new_empty(N, T, V + 1, C)
-        body = out[:, :, :V]
-        if res is None:
-            body.copy_(y)
-        else:
-            torch.add(y, res, out=body).relu_()
-        torch.mean(body, 2, out=out[:, :, V])
-        return out
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs, output: Tensor) -> None:
-        ctx.acts = inputs[1] is not None
-        ctx.V = inputs[0].shape[2]
-        if ctx.acts:
-            ctx.save_for_backward(output)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor):
-        V = ctx.V
-        g = torch.add(grad[:, :, :V], grad[:, :, V:], alpha=1 / V)
-        if not ctx.acts:
-            return g, None
-        (out,) = ctx.saved_tensors
-        g = torch.ops.aten.threshold_backward(g, out[:, :, :V], 0)
-        return g, g
+def relu_append_virtual(y: Tensor, res: Tensor) -> Tensor:
+    """Rows y, res (N, C, T, V) → ReLU(y + res) with the virtual joint, rows (N, C, T, V+1), written once."""
+    res = res.to(y.dtype)
+    return _ReLUAppend.apply(y.permute(0, 2, 3, 1), res.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def add_virtual(pieces: list[Tensor], coeff: Tensor) -> Tensor:
-    """Pieces (N, T, V+1, c), coeff (V,) → (N, T, V, C)."""
-    return _AddVirtual.apply(coeff.to(pieces[0].dtype), *pieces)
+    """Pieces of rows (N, c, T, V+1), coeff (V,) → all channels of local + coeff · virtual, rows (N, C, T, V)."""
+    pieces = [piece.permute(0, 2, 3, 1) for piece in pieces]
+    return _AddVirtual.apply(coeff.to(pieces[0].dtype), *pieces).permute(0, 3, 1, 2)
+
+
+class _ReLUAppend(torch.autograd.Function):
+    """(N, T, V, C) twice → (N, T, V+1, C)."""
+
+    @staticmethod
+    def forward(y: Tensor, res: Tensor) -> Tensor:
+        N, T, V, C = y.shape
+        out = y.new_empty(N, T, V + 1, C)
+        local = out[:, :, :V]
+        torch.add(y, res, out=local)
+        local.relu_()
+        torch.mean(local, 2, out=out[:, :, V])
+        return out
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor]:
+        (out,) = ctx.saved_tensors
+        V = out.shape[2] - 1
+        grad = torch.add(grad[:, :, :V], grad[:, :, V:], alpha=1 / V)
+        grad = torch.ops.aten.threshold_backward(grad, out[:, :, :V], 0)
+        return grad, grad
 
 
 class _AddVirtual(torch.autograd.Function):
+    """(V,), (N, T, V+1, c), ... → (N, T, V, C): the pieces are written to their place in the sum, not joined before."""
+
     @staticmethod
     def forward(coeff: Tensor, *pieces: Tensor) -> Tensor:
-        N, T, V, _ = pieces[0].shape
-        V -= 1
-        widths = [p.shape[-1] for p in pieces]
+        N, T, joints, _ = pieces[0].shape
+        V = joints - 1
+        widths = [piece.shape[-1] for piece in pieces]
         out = pieces[0].new_empty(N, T, V, sum(widths))
         for piece, part in zip(pieces, out.split(widths, -1)):
             torch.addcmul(piece[:, :, :V], piece[:, :, V:], coeff[:, None], out=part)
         return out
 
     @staticmethod
-    def setup_context(ctx: Any, inputs, output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         coeff, *pieces = inputs
-        virtual = torch.cat([p[:, :, -1:] for p in pieces], -1)  # N T 1 C
-        ctx.widths = [p.shape[-1] for p in pieces]
-        ctx.save_for_backward(coeff, virtual)
+        ctx.widths = [piece.shape[-1] for piece in pieces]
+        ctx.save_for_backward(coeff, torch.cat([piece[:, :, -1:] for piece in pieces], -1))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor):
-        coeff, virtual = ctx.saved_tensors
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        coeff, virtual = ctx.saved_tensors  # V, N T 1 C
         N, T, V, C = grad.shape
         flat = grad.reshape(N * T, V, C)
-        g_virtual = torch.matmul(coeff, flat).view(N, T, 1, C)
-        g_coeff = torch.bmm(flat, virtual.view(N * T, C, 1)).sum((0, 2))
-        pieces = []
-        for part, one in zip(grad.split(ctx.widths, -1), g_virtual.split(ctx.widths, -1)):
-            pieces.append(torch.cat([part, one], 2))
-        return (g_coeff, *pieces)
+        of_virtual = torch.matmul(coeff, flat).view(N, T, 1, C)
+        of_coeff = torch.bmm(flat, virtual.view(N * T, C, 1)).sum((0, 2))
+        parts = zip(grad.split(ctx.widths, -1), of_virtual.split(ctx.widths, -1))
+        return of_coeff, *(torch.cat(part, 2) for part in parts)

@@ -1,81 +1,81 @@
-"""Batch norms behind 1×1 convolutions, in rows."""
+"""1×1 convolutions with a batch norm behind them, several on the same input as one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from aclnet.models.fast.layout import linear, planes
-
-__all__ = ['conv_norm', 'has_fast_norm', 'norm']
+__all__ = ['conv_norm', 'has_fast_form']
 
 
-def has_fast_norm(module: nn.Module) -> bool:
-    """Whether the functions here do what the module does: a batch norm as published, or one that has been folded."""
-    if isinstance(module, nn.Identity):
-        return True
-    plain = type(module) is nn.BatchNorm2d or isinstance(module, nn.SyncBatchNorm)
-    return plain and module.affine and module.track_running_stats
+def has_fast_form(norm: nn.Module) -> bool:
+    """Whether ``conv_norm`` does what this norm does: a batch norm as published or synchronized, or a folded one."""
+    batch_norm = type(norm) is nn.BatchNorm2d or isinstance(norm, nn.SyncBatchNorm)
+    return isinstance(norm, nn.Identity) or (batch_norm and norm.affine and norm.track_running_stats)
 
 
-def norm(x: Tensor, module: nn.Module) -> Tensor:
-    """Normalise rows (N, T, V, C); the result may be changed in place."""
-    return module(planes(x)).permute(0, 2, 3, 1) if not isinstance(module, nn.Identity) else x
+def conv_norm(
+    x: Tensor, *pairs: tuple[nn.Conv2d, nn.Module], product: Callable[..., Tensor] = F.conv2d, stride: int = 1
+) -> Tensor:
+    """1×1 convolutions of the same input, each with its norm, as one: their results side by side on the channels.
 
+    In training, the bias of a convolution is left out: the mean that the norm takes away has it too. So its gradient
+    is exactly zero, and only the running mean knows of it. In eval mode, the norm is part of weight and bias.
 
-def conv_norm(x: Tensor, convs: Sequence[nn.Conv2d], modules: Sequence[nn.Module], product=linear) -> Tensor:
-    """1×1 convolutions of the same rows, each with its batch norm, as one; their results side by side.
+    Args:
+        x: rows (N, C, T, V).
+        pairs: convolution and norm.
+        product: what multiplies, see ``products``.
+        stride: of time.
 
-    product: linear, to_planes or from_planes.  The result may be changed in place.
+    Returns:
+        (N, C', T', V), which may be changed in place.
     """
-    first = modules[0]
-    if not first.training or isinstance(first, nn.Identity):
-        pairs = [folded(conv, module) for conv, module in zip(convs, modules)]
-        return product(x, _join([weight for weight, _ in pairs]), _join([bias for _, bias in pairs]))
-    if any(isinstance(module, nn.SyncBatchNorm) for module in modules):
-        pieces = [product(x, conv.weight, conv.bias) for conv in convs]
-        if product.__name__ == 'to_planes':
-            return modules[0](pieces[0])
-        return _join([norm(piece, module) for piece, module in zip(pieces, modules)], -1)
-    y = product(x, _join([unbiased(conv) for conv in convs]))
+    convs, norms = zip(*pairs)
+    x = x[:, :, ::stride]
+    if isinstance(norms[0], nn.Identity) or not norms[0].training:
+        folded = [_folded(*pair) for pair in pairs]
+        return product(x, _join([weight for weight, _ in folded]), _join([bias for _, bias in folded]))
+    if any(isinstance(norm, nn.SyncBatchNorm) for norm in norms):
+        return _join([norm(product(x, conv.weight, conv.bias)) for conv, norm in pairs], 1)
+    return _train(product(x, _join([_without_bias(conv) for conv in convs])), convs, norms)
+
+
+def _train(x: Tensor, convs: Sequence[nn.Conv2d], norms: Sequence[nn.Module]) -> Tensor:
+    """Batch norms of neighbouring channels by the statistics of the batch, as one."""
     mean, var, weight, bias = (
-        torch.cat([getattr(module, name) for module in modules])
+        torch.cat([getattr(norm, name) for norm in norms])
         for name in ('running_mean', 'running_var', 'weight', 'bias')
     )
-    for module in modules:
-        module.num_batches_tracked.add_(1)
-    new = 1 / float(first.num_batches_tracked) if first.momentum is None else first.momentum
-    if product.__name__ != 'to_planes':
-        y = planes(y)
-    y = F.batch_norm(y, mean, var, weight, bias, True, new, first.eps)
-    if product.__name__ != 'to_planes':
-        y = y.permute(0, 2, 3, 1)
+    for norm in norms:
+        norm.num_batches_tracked.add_(1)
+    momentum = norms[0].momentum
+    share = 1 / float(norms[0].num_batches_tracked) if momentum is None else momentum
+    y = F.batch_norm(x, mean, var, weight, bias, True, share, norms[0].eps)
+    widths = [norm.num_features for norm in norms]
     with torch.no_grad():
-        widths = [module.num_features for module in modules]
-        for conv, module, one_mean, one_var in zip(convs, modules, mean.split(widths), var.split(widths)):
-            if conv.bias is not None:
-                one_mean = one_mean + new * conv.bias
-            module.running_mean.copy_(one_mean)
-            module.running_var.copy_(one_var)
+        for conv, norm, own_mean, own_var in zip(convs, norms, mean.split(widths), var.split(widths)):
+            norm.running_mean.copy_(own_mean if conv.bias is None else own_mean + share * conv.bias)
+            norm.running_var.copy_(own_var)
     return y
 
 
-def _join(parts: list[Tensor], dim: int = 0) -> Tensor:
-    return torch.cat(parts, dim) if len(parts) > 1 else parts[0]
-
-
-def unbiased(conv: nn.Conv2d) -> Tensor:
-    """The weight, for use without the bias, which a batch norm's mean takes away: its gradient is zero, not none."""
+def _without_bias(conv: nn.Conv2d) -> Tensor:
+    """The weight, which has the bias's gradient of zero along: with none, weight decay would pass it over."""
     return conv.weight if conv.bias is None else conv.weight + 0 * conv.bias[:, None, None, None]
 
 
-def folded(conv: nn.Conv2d, module: nn.Module) -> tuple[Tensor, Tensor | None]:
-    """Weight and bias of a convolution and the batch norm in eval mode behind it."""
-    if isinstance(module, nn.Identity):
+def _folded(conv: nn.Conv2d, norm: nn.Module) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of a convolution and the norm in eval mode behind it."""
+    if isinstance(norm, nn.Identity):
         return conv.weight, conv.bias
-    scale = module.weight * torch.rsqrt(module.running_var + module.eps)
-    bias = -module.running_mean if conv.bias is None else conv.bias - module.running_mean
-    return conv.weight * scale[:, None, None, None], bias * scale + module.bias
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    bias = -norm.running_mean if conv.bias is None else conv.bias - norm.running_mean
+    return conv.weight * scale[:, None, None, None], bias * scale + norm.bias
+
+
+def _join(parts: list, dim: int = 0) -> Tensor:
+    return torch.cat(parts, dim) if len(parts) > 1 else parts[0]
