@@ -6,16 +6,22 @@ published order, to the last bit; these do not.
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
-from aclnet.models.backbones.dynamic_gcn import Block
+from aclnet.models.backbones.dynamic_gcn import Block, DynamicGCN
 from aclnet.models.backbones.spatial import SpatialUnit
 from aclnet.models.backbones.temporal import TemporalUnit
 from aclnet.models.fast.units import FastBlock, FastSpatialUnit, FastTemporalUnit
 
 __all__ = ['optimize_for_training']
 
-_FORMS = ((SpatialUnit, FastSpatialUnit), (TemporalUnit, FastTemporalUnit), (Block, FastBlock))  # units first
+_FORMS: tuple[tuple[type, Any], ...] = (
+    (SpatialUnit, FastSpatialUnit),
+    (TemporalUnit, FastTemporalUnit),
+    (Block, FastBlock),  # after its units
+)
 
 
 def optimize_for_training(model: nn.Module) -> nn.Module:
@@ -37,4 +43,8 @@ def optimize_for_training(model: nn.Module) -> nn.Module:
         for part in model.modules():
             if type(part) is general and fast.fits(part):
                 part.__class__ = fast  # parameters, buffers and hooks stay where they are
+    for net in model.modules():
+        if isinstance(net, DynamicGCN):
+            for unit in [block.gcn for block in net.gcn][:-1]:  # the embedding is made of the last one's graph
+                unit.returns_graph = False  # type: ignore[assignment, union-attr]  # torch's stubs know no own attributes
     return model

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ['conv_norm', 'has_fast_form']
+__all__ = ['conv_norm', 'have_fast_forms']
 
 
-def has_fast_form(norm: nn.Module) -> bool:
-    """Whether ``conv_norm`` does what this norm does: a batch norm as published or synchronized, or a folded one."""
+def have_fast_forms(norms: Sequence[Any], acts: Sequence[nn.Module] = ()) -> bool:
+    """Whether the fast forms do what these do: batch norms as published, synchronized or folded, and ReLU."""
+    return all(map(_is_known, norms)) and all(type(act) is nn.ReLU for act in acts)
+
+
+def _is_known(norm: Any) -> bool:
     batch_norm = type(norm) is nn.BatchNorm2d or isinstance(norm, nn.SyncBatchNorm)
     return isinstance(norm, nn.Identity) or (batch_norm and norm.affine and norm.track_running_stats)
 
 
 def conv_norm(
-    x: Tensor, *pairs: tuple[nn.Conv2d, nn.Module], product: Callable[..., Tensor] = F.conv2d, stride: int = 1
+    x: Tensor, *pairs: tuple[nn.Conv2d, Any], product: Callable[..., Tensor] = F.conv2d, stride: int = 1
 ) -> Tensor:
     """1×1 convolutions of the same input, each with its norm, as one: their results side by side on the channels.
 
@@ -44,11 +49,10 @@ def conv_norm(
     return _train(product(x, _join([_without_bias(conv) for conv in convs])), convs, norms)
 
 
-def _train(x: Tensor, convs: Sequence[nn.Conv2d], norms: Sequence[nn.Module]) -> Tensor:
+def _train(x: Tensor, convs: Sequence[nn.Conv2d], norms: Sequence[Any]) -> Tensor:
     """Batch norms of neighbouring channels by the statistics of the batch, as one."""
     mean, var, weight, bias = (
-        torch.cat([getattr(norm, name) for norm in norms])
-        for name in ('running_mean', 'running_var', 'weight', 'bias')
+        torch.cat([getattr(norm, name) for norm in norms]) for name in ('running_mean', 'running_var', 'weight', 'bias')
     )
     for norm in norms:
         norm.num_batches_tracked.add_(1)
@@ -68,7 +72,7 @@ def _without_bias(conv: nn.Conv2d) -> Tensor:
     return conv.weight if conv.bias is None else conv.weight + 0 * conv.bias[:, None, None, None]
 
 
-def _folded(conv: nn.Conv2d, norm: nn.Module) -> tuple[Tensor, Tensor | None]:
+def _folded(conv: nn.Conv2d, norm: Any) -> tuple[Tensor, Tensor | None]:
     """Weight and bias of a convolution and the norm in eval mode behind it."""
     if isinstance(norm, nn.Identity):
         return conv.weight, conv.bias

@@ -25,7 +25,7 @@ def rows_to_planes(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Ten
     x, weight = _cast(x, weight)
     N, C, T, V = x.shape
     y = _RowsToPlanes.apply(x.permute(0, 2, 3, 1).reshape(N, T * V, C), weight.flatten(1)).view(N, -1, T, V)
-    return y if bias is None else y + bias.to(y.dtype)[:, None, None]
+    return y if bias is None else y.add_(bias.to(y.dtype)[:, None, None])
 
 
 def planes_to_rows(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -33,7 +33,7 @@ def planes_to_rows(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Ten
     x, weight = _cast(x, weight)
     N, C, T, V = x.shape
     y = _PlanesToRows.apply(x.reshape(N, C, T * V), weight.flatten(1)).view(N, T, V, -1)
-    return (y if bias is None else y + bias.to(y.dtype)).permute(0, 3, 1, 2)
+    return (y if bias is None else y.add_(bias.to(y.dtype))).permute(0, 3, 1, 2)
 
 
 def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,6 @@ import torch
 
 from aclnet import skeletons
 from aclnet.models.fast import optimize_for_training
-from aclnet.models.fast.units import FastBlock, FastSpatialUnit, FastTemporalUnit
 from tests.models.backbones.test_dynamic_gcn import CASES, make
 from tests.oracles.backbone import backbone
 
