@@ -41,12 +41,17 @@ def conv_norm(
     """
     convs, norms = zip(*pairs)
     x = x[:, :, ::stride]
-    if isinstance(norms[0], nn.Identity) or not norms[0].training:
+    if not any(norm.training and not isinstance(norm, nn.Identity) for norm in norms):
         folded = [_folded(*pair) for pair in pairs]
         return product(x, _join([weight for weight, _ in folded]), _join([bias for _, bias in folded]))
-    if any(isinstance(norm, nn.SyncBatchNorm) for norm in norms):
+    if len({_options(norm) for norm in norms}) > 1 or isinstance(norms[0], nn.SyncBatchNorm):
         return _join([norm(product(x, conv.weight, conv.bias)) for conv, norm in pairs], 1)
     return _train(product(x, _join([_without_bias(conv) for conv in convs])), convs, norms)
+
+
+def _options(norm: Any) -> tuple:
+    """What norms must have in common to be computed as one."""
+    return type(norm), norm.training, getattr(norm, 'momentum', None), getattr(norm, 'eps', None)
 
 
 def _train(x: Tensor, convs: Sequence[nn.Conv2d], norms: Sequence[Any]) -> Tensor:

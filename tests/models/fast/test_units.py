@@ -119,6 +119,17 @@ def test_running_statistics(momentum):
     torch.testing.assert_close(fast.state_dict(), general.state_dict(), rtol=1e-9, atol=1e-9)
 
 
+def test_norms_that_differ_are_computed_apart():
+    general = make('coco', 3, 16, {}).train()
+    general.gcn[0].tcn.branches[1][1].eval()  # frozen
+    general.gcn[1].tcn.branches[0][1].momentum = 0.5
+    general.gcn[2].tcn.branches[2][1].eps = 0.1
+    fast = optimize_for_training(copy.deepcopy(general))
+    x = torch.randn(2, 2, 7, 17, 3, dtype=torch.float64)
+    torch.testing.assert_close(fast(x), general(x), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(fast.state_dict(), general.state_dict(), rtol=1e-9, atol=1e-9)
+
+
 def test_dropout_is_kept():
     general = make('coco', 3, 16, dict(tcn_dropout=1.0)).train()  # drops all, so chance has no part in it
     fast = optimize_for_training(copy.deepcopy(general))
