@@ -31,6 +31,7 @@ _DEFAULTS = dict(
     log_config=dict(interval=100, hooks=[dict(type='TextLoggerHook')]),
     dist_params=dict(backend=None),
     sync_bn=False,
+    fast=True,
 )
 _REQUIRED = ('model', 'data')
 _DICTS = ('data', 'optimizer', 'optimizer_config', 'lr_config', 'momentum_config', 'checkpoint_config', 'evaluation',

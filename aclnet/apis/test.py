@@ -16,6 +16,7 @@ from aclnet.apis.data import build_loader, build_subset
 from aclnet.apis.inference import optimize_for_inference
 from aclnet.apis.log import get_logger
 from aclnet.engine import BatchProcessor, collect_scores, load_checkpoint, load_weights
+from aclnet.engine.batch import AMP_DTYPES
 from aclnet.errors import ACLNetError
 from aclnet.evaluation import average_clips, evaluate, save_scores
 from aclnet.models import build_model
@@ -86,7 +87,7 @@ def evaluate_checkpoint(
     options = {**metric_options(cfg), **({'metrics': list(metrics)} if metrics else {})}
     classes = cfg.model.cls_head.num_classes
     evaluate(np.zeros((len(dataset), classes)), dataset.labels, **options)  # a wrong metric fails before the work
-    model = optimize_for_inference(model).to(device)
+    model = optimize_for_inference(model, AMP_DTYPES.get(amp or '')).to(device)
     if compile:
         model.compile()
     loader = build_loader(cfg, 'test', dataset, seed=cfg.get('seed') or 0)

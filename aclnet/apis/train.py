@@ -39,7 +39,7 @@ from aclnet.engine import (
 from aclnet.engine.checkpoint import read_checkpoint, unwrapped
 from aclnet.errors import ACLNetError, nearest
 from aclnet.evaluation import evaluate
-from aclnet.models import synchronized
+from aclnet.models import optimize_for_training, synchronized
 
 __all__ = ['open_archive', 'set_random_seed', 'train_model']
 
@@ -113,6 +113,8 @@ def train_model(
         try_sample(data, model)
     if cfg.sync_bn or any(isinstance(part, nn.SyncBatchNorm) for part in model.modules()):
         model = synchronized(model)
+    if cfg.fast:
+        model = optimize_for_training(model)
     if compile:
         model.compile()
     rank = distributed.get_dist_info()[0]

@@ -18,7 +18,7 @@ __all__ = ['capture', 'changes', 'restore', 'set_options', 'settings_of']
 
 # the parts of a config that decide what is trained
 _DECISIVE = ('model', 'optimizer', 'optimizer_config', 'lr_config', 'momentum_config', 'total_epochs', 'workflow',
-             'evaluation', 'custom_hooks', 'sync_bn', 'amp', 'deterministic')  # fmt: skip
+             'evaluation', 'custom_hooks', 'sync_bn', 'fast', 'amp', 'deterministic')  # fmt: skip
 _DECISIVE_DATA = ('train', 'val', 'videos_per_gpu', 'train_dataloader')
 
 

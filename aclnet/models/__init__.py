@@ -3,8 +3,17 @@
 from aclnet import compat  # noqa: F401  before anything imports mmcv
 from aclnet.models.backbones import DynamicGCN
 from aclnet.models.builder import build_model
+from aclnet.models.fast import optimize_for_training
 from aclnet.models.heads import AffinityHead
 from aclnet.models.recognizers import SkeletonRecognizer
 from aclnet.models.sync_batch_norm import SyncBatchNorm, synchronized
 
-__all__ = ['AffinityHead', 'DynamicGCN', 'SkeletonRecognizer', 'SyncBatchNorm', 'build_model', 'synchronized']
+__all__ = [
+    'AffinityHead',
+    'DynamicGCN',
+    'SkeletonRecognizer',
+    'SyncBatchNorm',
+    'build_model',
+    'optimize_for_training',
+    'synchronized',
+]

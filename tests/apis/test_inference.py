@@ -44,6 +44,20 @@ def test_folding_leaves_the_scores_and_no_foldable_batch_norm(config):
     )
 
 
+def test_weights_in_another_precision(config):
+    model = lively(build_model(load_config(config).model)).eval()
+    half = optimize_for_inference(model, torch.bfloat16)
+    kinds = {
+        type(part): {p.dtype for p in part.parameters()} for part in half.modules() if next(part.children(), 0) == 0
+    }
+    assert kinds[torch.nn.Conv2d] == {torch.bfloat16} and kinds[torch.nn.Linear] == {torch.float32}
+    assert model.backbone.gcn[0].gcn.post.weight.dtype == torch.float32
+    clips = torch.randn(3, 2, 1, 9, 20, 3)
+    with torch.autocast('cpu', torch.bfloat16):
+        scores = half(keypoint=clips, return_loss=False)
+    np.testing.assert_allclose(scores, model(keypoint=clips, return_loss=False), atol=0.05)
+
+
 def test_average_clips(config):
     cfg = load_config(config)
     clips = torch.randn(2, 3, 1, 8, 20, 3)

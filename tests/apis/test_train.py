@@ -16,6 +16,7 @@ from aclnet.apis.data import build_subset
 from aclnet.datasets import build_dataset
 from aclnet.errors import ACLNetError
 from aclnet.models import build_model
+from aclnet.models.fast.units import FastBlock
 from tests.made import annotations, write_annotations, write_config
 from tests.run import checkpoint, log_lines, tool
 
@@ -68,6 +69,14 @@ def test_files_logs_and_scores_of_a_training(tmp_path):
     meta = checkpoint(work / 'latest.pth')['meta']
     assert (meta['epoch'], meta['seed']) == (2, 3)
     assert meta['hook_msgs']['best_score'] == pytest.approx(max(line['top1_acc'] for line in val), abs=1e-4)
+
+
+@pytest.mark.parametrize('fast', [None, True, False])
+def test_training_takes_the_fast_forms_unless_told_otherwise(tmp_path, fast):
+    cfg = load_config(write_config(tmp_path, epochs=1, extra='' if fast is None else f'fast = {fast}'))
+    model = build_model(cfg.model)
+    train_model(model, build_dataset(cfg.data.train), cfg)
+    assert {isinstance(block, FastBlock) for block in model.backbone.gcn} == {fast is not False}
 
 
 def test_inter_class_term_starts_without_validation(tmp_path):
