@@ -13,7 +13,7 @@ import numpy as np
 from aclnet.benchmarks import Benchmark
 from aclnet.datasets.annotations.pickles import KEYS
 from aclnet.datasets.annotations.poses import is_finite
-from aclnet.errors import shown
+from aclnet.errors import ACLNetError, shown
 from aclnet.limits import MAX_CLASSES, MAX_PIXELS
 
 __all__ = ['Data', 'Fault', 'Poses', 'Sample', 'read_poses', 'read_sample']
@@ -127,6 +127,8 @@ def read_sample(position: int, annotation: Any, identifier: str) -> Sample:
         annotation: whatever is there.
         identifier: key of the identifiers.
     """
+    if isinstance(annotation, ACLNetError):
+        return Sample(f'annotation {position}', False, faults=[Fault('cannot be read', f'this: {annotation}')])
     if not isinstance(annotation, dict):
         return Sample(f'annotation {position}', False, faults=[Fault('are no dicts', shown(annotation))])
     name = annotation.get(identifier)

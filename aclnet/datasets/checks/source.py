@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from aclnet.datasets.annotations.sources import hint
 from aclnet.errors import ACLNetError, names
 from aclnet.files import load_pickle
 
-__all__ = ['PickleSource', 'Source', 'open_source']
+__all__ = ['PickleSource', 'Source', 'StoreSource', 'open_source']
 
 
 class Source(Protocol):
@@ -26,8 +26,8 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[Any]: ...
 
-    def damage(self) -> str | None:
-        """What the source itself knows to be damaged, as a sentence; None where it is whole or cannot tell."""
+    def damage(self) -> Iterable[str]:
+        """What the source itself knows to be damaged, a sentence each."""
         ...
 
 
@@ -58,8 +58,35 @@ class PickleSource:
     def __iter__(self) -> Iterator[Any]:
         return iter(self.annotations)
 
-    def damage(self) -> str | None:
-        return None  # a damaged pickle isn't loaded
+    def damage(self) -> Iterable[str]:
+        return ()  # a damaged pickle isn't loaded
+
+
+class StoreSource:
+    """A packed store; what cannot be read of it is given as the error that says why.
+
+    Raises:
+        ACLNetError: the folder holds no store, or its index is damaged.
+    """
+
+    def __init__(self, path: str) -> None:
+        from aclnet.datasets.annotations.packed import Store  # here: few data sets are checked as stores
+
+        self.store = Store.open(path)
+        self.splits = self.store.splits
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    def __iter__(self) -> Iterator[Any]:
+        for index in range(len(self)):
+            try:
+                yield self.store[index]
+            except ACLNetError as error:
+                yield error
+
+    def damage(self) -> Iterable[str]:
+        return self.store.verify()
 
 
 def open_source(path: str | os.PathLike) -> Source:
@@ -68,4 +95,4 @@ def open_source(path: str | os.PathLike) -> Source:
     Raises:
         ACLNetError: it cannot be read.
     """
-    return PickleSource(os.fspath(path))
+    return StoreSource(os.fspath(path)) if os.path.isdir(path) else PickleSource(os.fspath(path))

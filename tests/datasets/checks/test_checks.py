@@ -33,8 +33,8 @@ class Listed:
     def __iter__(self):
         return iter(self.annotations)
 
-    def damage(self) -> None:
-        return None
+    def damage(self):
+        return ()
 
 
 def found(content, benchmark=None, path='made.pkl', **options):
