@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from importlib.resources import files
 
-from aclnet.benchmarks.table import get, of_file
+from aclnet.benchmarks.table import get, of_file, stem
 from aclnet.errors import ACLNetError
 from aclnet.files import read_text
 
@@ -57,7 +57,7 @@ def names_for(ann_file: str | os.PathLike, classes: int | None = None, path: str
         if classes is not None and len(found) != classes:
             raise ACLNetError(f'there are {classes} classes but {len(found)} names in {path}')
         return found
-    beside = f'{os.path.splitext(ann_file)[0]}_classes.txt'
+    beside = f'{stem(ann_file)}_classes.txt'
     if os.path.exists(beside):
         found = read_text(beside, f'file of class names {beside}').splitlines()
         if classes is None or len(found) == classes:

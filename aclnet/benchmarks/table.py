@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from aclnet.errors import ACLNetError, nearest
 
-__all__ = ['BENCHMARKS', 'Benchmark', 'Protocol', 'get', 'of_file', 'recognise']
+__all__ = ['BENCHMARKS', 'Benchmark', 'Protocol', 'get', 'of_file', 'recognise', 'stem']
 
 _ODD = frozenset(range(1, 1000, 2))
 _SUBJECTS_60 = frozenset({1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38})
@@ -141,8 +141,13 @@ def get(name: str) -> Benchmark:
 
 def of_file(path: str | os.PathLike) -> Benchmark | None:
     """The benchmark whose annotation file has the name of ``path``, a pickle or a store."""
-    stem = os.path.splitext(os.path.basename(os.path.normpath(path)))[0]
-    return next((benchmark for benchmark in _ALL if benchmark.stem == stem), None)
+    name = os.path.basename(stem(path))
+    return next((benchmark for benchmark in _ALL if benchmark.stem == name), None)
+
+
+def stem(path: str | os.PathLike) -> str:
+    """The path of a pickle without ``.pkl``, or of the store that was packed from it, without ``.pkl.store``."""
+    return os.path.normpath(path).removesuffix('.store').removesuffix('.pkl')
 
 
 def recognise(path: str | os.PathLike, identifiers: Collection[str]) -> Benchmark | None:

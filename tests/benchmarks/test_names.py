@@ -49,8 +49,12 @@ def test_an_unknown_benchmark_is_told():
 
 def test_reports_take_the_users_names_then_those_beside_the_data_then_the_benchmarks(tmp_path):
     data = tmp_path / 'sbu.pkl'
-    assert of_file(data) is BENCHMARKS['sbu'] and of_file(f'{tmp_path}/sbu/') is BENCHMARKS['sbu']
+    assert (
+        of_file(data) is BENCHMARKS['sbu']
+        and of_file(f'{tmp_path}/sbu/') is of_file(f'{data}.store') is BENCHMARKS['sbu']
+    )
     assert names_for(data) == names_for(data, 8) == class_names('sbu')
+    assert names_for(f'{data}.store') == class_names('sbu')
     assert names_for(data, 9) is None and names_for(tmp_path / 'mine.pkl') is None
     (tmp_path / 'sbu_classes.txt').write_text('a\nb\n')
     assert names_for(data, 2) == names_for(data) == ['a', 'b'] and names_for(data, 8) == class_names('sbu')

@@ -17,7 +17,7 @@ from aclnet.errors import ACLNetError, names, shown
 from aclnet.files import load_pickle
 from aclnet.limits import MAX_FRAMES
 
-__all__ = ['KEYS', 'AnnotationFile', 'load_annotations']
+__all__ = ['AnnotationFile', 'load_annotations']
 
 
 def _is_number(value: Any) -> bool:
@@ -38,7 +38,7 @@ def _is_valid_frames(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_number, value)) and all(map(_is_number, value.values()))
 
 
-KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
+_KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     'total_frames': (_is_frames, f'a whole number up to {MAX_FRAMES:,}'),
     'frame_dir': (lambda value: isinstance(value, str), 'a string'),
     'raw_file': (lambda value: isinstance(value, str), 'a string'),
@@ -107,7 +107,7 @@ class AnnotationFile:
             )
         if 'label' not in annotation:
             raise ACLNetError(f"{self.path}: annotation {annotation[self.identifier]} needs a 'label'")
-        for key, (fits, wanted) in KEYS.items():
+        for key, (fits, wanted) in _KEYS.items():
             value = annotation.get(key)
             if value is not None and not fits(value):
                 raise ACLNetError(
