@@ -23,6 +23,7 @@ class Server(http.server.BaseHTTPRequestHandler):
         kind, size = re.fullmatch(r'/([a-z]+)/(\d+).*', self.path).groups()
         data = content(int(size))
         asked = self.headers.get('Range')
+        data = data[::-1] if kind == 'changed' and asked else data
         with open(sys.argv[1], 'a') as log:
             log.write(f'{kind} {asked}\n')
         if kind == 'missing':
@@ -37,9 +38,10 @@ class Server(http.server.BaseHTTPRequestHandler):
         elif kind == 'unsized':
             self.answer(200, data, length=None)
         elif kind == 'broken':  # parts of another place
-            start = 0 if asked is None else int(asked[6:-1]) // 2
-            self.answer(206 if asked else 200, data, part=data[start : start + CUT], start=start)
-        elif asked and kind != 'ignores' and self.headers.get('If-Range') == self.tag(kind):
+            start = int(asked[6:-1]) if asked else 0
+            part = data[start // 2 :][: len(data) - start] if asked else data[:CUT]
+            self.answer(206 if asked else 200, data, part=part, start=start // 2)
+        elif asked and kind != 'ignores' and self.headers.get('If-Range') in (None, self.tag(kind)):
             start = int(asked[6:-1])
             self.answer(206, data, part=data[start:][: CUT if kind == 'cut' else None], start=start)
         else:

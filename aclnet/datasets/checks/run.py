@@ -80,7 +80,9 @@ def check_data(path: str | os.PathLike, benchmark: str | None = None, raw_files:
     data.class_names = benchmarks.names_for(path, known.classes if known else None)
     if data.class_names is None and known is not None:
         data.class_names = benchmarks.class_names(known.name)
-    found = [Finding('damage', sentence, 'make or copy the store again') for sentence in source.damage()]
+    found = [
+        Finding('damage', sentence, 'pack it again from its source, or copy it again') for sentence in source.damage()
+    ]
     found += chain.from_iterable(check(data) for check in CHECKS) if data.samples else [_NOTHING]
     return Report(path, known.title if known else None, _summary(data), found)
 

@@ -119,6 +119,13 @@ def test_whatever_is_in_a_file_is_reported(split, items, benchmark):
             assert all(str(finding) for finding in findings)
 
 
+def test_a_sample_in_both_splits_is_no_copy_of_itself():
+    content = FAULTS['copies'][0]()
+    content['split']['xsub_val'].append('sample000')
+    content['split']['xsub_train'].remove('sample003')  # its copy
+    assert set(found(content)) == {'split_overlap', 'split_coverage', 'copies'}
+
+
 def test_all_faults_of_a_file_are_reported_at_once(tmp_path):
     content = annotations()
     content['annotations'][0]['keypoint'][0, 0, 0, 0] = np.nan
