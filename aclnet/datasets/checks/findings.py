@@ -36,9 +36,9 @@ class Finding:
         return dict(check=self.check, what=self.what, do=self.do, count=len(self.samples), samples=list(self.samples))
 
     def __str__(self) -> str:
-        lines = [f'{"PROBLEM" if self.problem else "note"} ({self.check}): {self.what}']
+        lines = [f'{"PROBLEM" if self.problem else "note"} ({self.check}): {_printable(self.what, 600)}']
         if self.samples:
-            few = ', '.join(name[:80] for name in self.samples[:_SHOWN])
+            few = ', '.join(_printable(name, 100) for name in self.samples[:_SHOWN])
             more = f', ... ({len(self.samples):,} in all)' if len(self.samples) > _SHOWN else ''
             lines.append(f'  which: {few}{more}')
         return '\n'.join([*lines, f'  do: {self.do}'])
@@ -104,9 +104,14 @@ class Report:
         return '\n\n'.join([title, *map(str, self.problems), *map(str, self.notes), table])
 
 
+def _printable(text: str, limit: int) -> str:
+    """What comes from a file, so that it does nothing to a terminal."""
+    return ''.join(one if one.isprintable() else ascii(one)[1:-1] for one in text[:limit])
+
+
 def _told(value: Any) -> str:
     if isinstance(value, dict):
-        return ', '.join(f'{key} {_told(item)}' for key, item in value.items())
+        return ', '.join(f'{_printable(key, 100)} {_told(item)}' for key, item in value.items())
     if isinstance(value, list):
         return ', '.join(map(_told, value)) or 'none'
-    return f'{value:,}' if isinstance(value, int) else str(value)
+    return f'{value:,}' if isinstance(value, int) else _printable(str(value), 200)

@@ -70,7 +70,9 @@ def fetch(url: str, path: str, sha256: str | None = None, pause: float = 1.0) ->
                         f'{url} could not be downloaded ({error}); {transfer.size:,} bytes are kept in {path}.part, '
                         'and the same command goes on from there'
                     ) from None
-                time.sleep(min(pause * 2**failures, 60.0))
+                seconds = min(pause * 2**failures, 60.0)
+                print(f'{error}; trying again in {seconds:g} s', file=sys.stderr, flush=True)
+                time.sleep(seconds)
         os.fsync(part.fileno())
         _verify(f'{path}.part', path, sha256)
         os.replace(f'{path}.part', path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import numpy as np
@@ -144,6 +145,15 @@ def test_all_faults_of_a_file_are_reported_at_once(tmp_path):
     ):
         assert words in text
     assert text.index('PROBLEM') < text.index('samples by persons') and report.exit_code() == 1
+
+
+def test_names_from_a_file_do_nothing_to_a_terminal(tmp_path):
+    content = annotations()
+    content['split']['\x1b[31m'] = ['\x1b[2J\ud800\n' + 'x' * 1000]
+    report = check_data(write_annotations(tmp_path / 'a.pkl', content))
+    text = str(report)
+    assert '\x1b' not in text and '\\x1b[2J\\ud800\\nxxx' in text and 'x' * 100 not in text
+    text.encode(), json.dumps(report.as_dict())
 
 
 def test_many_samples_are_counted_and_few_are_named(tmp_path):
