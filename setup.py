@@ -24,6 +24,7 @@ setup(
     ],
     python_requires='>=3.10,<3.13',  # mmcv-full 1.7 does not build on 3.13
     packages=find_packages(include=['aclnet', 'aclnet.*']),
+    package_data={'aclnet.benchmarks': ['classes/*.txt']},
     install_requires=['torch>=2.4', 'mmcv-full>=1.7.2,<2', 'numpy>=1.26', 'scipy>=1.11', 'pymemcache>=4', 'tqdm>=4.60'],
     extras_require={
         'viz': ['matplotlib>=3.8', 'tensorboard>=2.15'],

@@ -29,7 +29,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         '--out', metavar='F', help='picture to write, .png, .svg or .pdf (default: PICTURE.png in the work_dir)'
     )
     parser.add_argument(
-        '--names', metavar='F', help='class names, one per line (default: ANN_FILE_classes.txt, else their numbers)'
+        '--names',
+        metavar='F',
+        help='class names, one per line (default: ANN_FILE_classes.txt, else those of the benchmark, else numbers)',
     )
     parser.add_argument('--title', metavar='T', help='what stands above a confusion matrix')
     parser.add_argument(

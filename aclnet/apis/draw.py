@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 from mmcv import Config
 
 from aclnet.apis.config import load_config
+from aclnet.benchmarks import names_for
 from aclnet.datasets.annotations import load_annotations
 from aclnet.engine import load_checkpoint
 from aclnet.errors import ACLNetError, nearest
 from aclnet.evaluation import load_scores
 from aclnet.evaluation.labels import read_labels
-from aclnet.files import read_text
 from aclnet.models import build_model
 from aclnet.visualization import draw_clips, draw_confusion, draw_superclasses, save_figure
 from aclnet.visualization.canvas import check_format
-from aclnet.visualization.confusion import class_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,7 +44,8 @@ def draw(
         input: the score file, checkpoint or annotation file to draw; by default best_pred.pkl or latest.pth in the
             config's work_dir, or the annotation file of data.test.
         out: picture to write, by default {picture}.png in the work_dir.
-        names: text file with a class name per line; by default the annotation file's ``*_classes.txt``, if any.
+        names: text file with a class name per line; by default the annotation file's ``*_classes.txt``, else the
+            benchmark's, if it is one.
         title: what stands above a confusion matrix.
         samples: identifiers of the clips to draw; by default one of each of the first classes.
 
@@ -58,18 +58,9 @@ def draw(
     cfg = load_config(config)
     out = out or os.path.join(cfg.work_dir, f'{picture}.png')
     check_format(out)
-    save_figure(PICTURES[picture](cfg, input, _names(cfg, names), title=title, samples=samples), out)
+    classes = names_for(cfg.data.test.ann_file, cfg.model.cls_head.num_classes, names)
+    save_figure(PICTURES[picture](cfg, input, classes, title=title, samples=samples), out)
     return out
-
-
-def _names(cfg: Config, path: str | None) -> list[str] | None:
-    """One class name per line; by default those beside the annotation file of data.test, if they are as many."""
-    beside = f'{os.path.splitext(cfg.data.test.ann_file)[0]}_classes.txt'
-    if path is None and not os.path.exists(beside):
-        return None
-    found = read_text(path or beside, f'file of class names {path or beside}').splitlines()
-    classes = cfg.model.cls_head.num_classes
-    return class_names(found, classes) if path or len(found) == classes else None
 
 
 def _confusion(

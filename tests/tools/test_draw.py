@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from aclnet.benchmarks import class_names
 from aclnet.errors import ACLNetError
-from tests.made import write_config
+from tests.made import write_annotations, write_config
 from tests.run import checkpoint, tool
 
 
@@ -100,3 +101,11 @@ def test_what_cannot_be_drawn_is_told(trained, tmp_path):
     assert 'no.txt does not exist' in refused('confusion', config, '--names', tmp_path / 'no.txt')
     assert 'no.pkl does not exist' in refused('confusion', config, '--input', tmp_path / 'no.pkl')
     assert not list(tmp_path.glob('*.png'))
+
+
+def test_a_benchmark_has_its_own_names(tmp_path):
+    path = write_annotations(tmp_path / 'sbu.pkl', classes=8, train=24)
+    config = write_config(tmp_path, ann_file=path, classes=8)
+    tool('draw', 'clips', config, '--out', tmp_path / 'a.svg')
+    text = (tmp_path / 'a.svg').read_text()
+    assert all(f'<!-- {word}' in text for word in class_names('sbu'))

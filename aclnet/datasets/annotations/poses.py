@@ -6,7 +6,7 @@ import numpy as np
 
 from aclnet.errors import ACLNetError
 
-__all__ = ['check_poses']
+__all__ = ['check_poses', 'is_finite']
 
 
 def check_poses(sample: dict, where: str) -> None:
@@ -45,7 +45,7 @@ def _numbers(sample: dict, key: str, where: str) -> np.ndarray:
         array = np.empty(0, object)
     if array.dtype.kind not in 'fiu':
         raise ACLNetError(f'{key} of {where} must be one array of numbers, got {array.dtype}')
-    finite = _is_finite(array)
+    finite = is_finite(array)
     if not finite.all():
         raise ACLNetError(
             f'{key} of {where} must be finite, but {finite.size - np.count_nonzero(finite)} of its {finite.size} '
@@ -54,7 +54,7 @@ def _numbers(sample: dict, key: str, where: str) -> np.ndarray:
     return array
 
 
-def _is_finite(array: np.ndarray) -> np.ndarray:
+def is_finite(array: np.ndarray) -> np.ndarray:
     """Where ``array`` holds numbers that are finite in float32."""
     if array.dtype == np.float16:  # numpy's own test of float16 takes several times as long
         return (array.view(np.uint16) & 0x7C00) != 0x7C00

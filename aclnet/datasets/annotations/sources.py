@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 
-__all__ = ['SOURCES', 'hint']
+__all__ = ['KINETICS_POSES', 'PYSKL', 'SOURCES', 'hint']
 
-_PYSKL = 'https://download.openmmlab.com/mmaction/pyskl/data'
+PYSKL = 'https://download.openmmlab.com/mmaction/pyskl/data'
 KINETICS_POSES = (
     'https://www.dropbox.com/scl/fi/5phx0m7bok6jkphm724zc/kpfiles.zip?rlkey=sz26ljvlxb6gwqj5m9jvynpg8&st=47vcw2xb&dl=0'
 )
 SOURCES = {
-    'ntu60_3danno.pkl': f'{_PYSKL}/nturgbd/ntu60_3danno.pkl',
-    'ntu120_3danno.pkl': f'{_PYSKL}/nturgbd/ntu120_3danno.pkl',
-    'k400_hrnet.pkl': f'{_PYSKL}/k400/k400_hrnet.pkl',
-    'gym_hrnet.pkl': f'{_PYSKL}/gym/gym_hrnet.pkl',
+    'ntu60_3danno.pkl': f'{PYSKL}/nturgbd/ntu60_3danno.pkl',
+    'ntu120_3danno.pkl': f'{PYSKL}/nturgbd/ntu120_3danno.pkl',
+    'k400_hrnet.pkl': f'{PYSKL}/k400/k400_hrnet.pkl',
+    'gym_hrnet.pkl': f'{PYSKL}/gym/gym_hrnet.pkl',
     'pku_mmd.pkl': 'https://drive.google.com/file/d/1tuwvGb_F2nSQj7kegfQCyLLk4LTA809O/view',
 }
 
