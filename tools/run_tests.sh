@@ -11,6 +11,8 @@ Options go to pytest; .venv/bin/python -m pytest --help lists them.
 environment:
   ACLNET_VENV         another folder than .venv
   ACLNET_PYTHON       interpreter to make it with (default: the first that fits)
+  ACLNET_TEST_PROCESSES
+                      processes that share all tests (default: 2); with options given, there is one
   ACLNET_TORCH_INDEX  where torch's build without CUDA comes from if there is no NVIDIA GPU; empty for pip's default
 
 examples:
@@ -23,4 +25,8 @@ case ${1:-} in -h | --help) usage; exit ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/env.sh
 make_env dev,viz
+if [ $# = 0 ]; then # all of them, shared by processes of one thread each
+    export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+    set -- --numprocesses "${ACLNET_TEST_PROCESSES:-2}" --dist loadfile --durations 15
+fi
 exec python -m pytest "$@"
