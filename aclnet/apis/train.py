@@ -173,6 +173,8 @@ def _anew(cfg: Config) -> bool:
 def _parallel(model: nn.Module, cfg: Config, device: torch.device) -> nn.Module:
     if distributed.get_dist_info()[1] == 1:
         return model
+    # of a convolution in torch's channels_last, whose gradient DDP copies into its own order
+    warnings.filterwarnings('ignore', message='Grad strides do not match bucket view strides')
     # a contrastive term that is still 0 leaves its projection without gradient, which DDP must expect
     with warnings.catch_warnings():  # torch 2.13 announces another name for broadcast_buffers, which 2.4 has not
         warnings.filterwarnings('ignore', message='`broadcast_buffers` is deprecated')
@@ -275,7 +277,10 @@ def _newest_whole(archive: Archive | None, logger: logging.Logger) -> tuple[str,
         try:
             if archive is not None and not archive.is_whole(path):
                 raise ACLNetError(f'{path} is damaged: its checksum is not that of run.json')
-            return path, read_checkpoint(path)
+            content = read_checkpoint(path)
+            if archive is not None and os.path.basename(path) not in ('latest.pth', archive.latest()):
+                archive.point(os.path.basename(path))  # latest.pth leads to a damaged one, or to none
+            return path, content
         except ACLNetError as error:
             logger.warning('%s; trying the checkpoint before it', error)
     if candidates:

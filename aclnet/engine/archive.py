@@ -142,10 +142,15 @@ class Archive:
             with open(self.path(name), 'rb') as source, atomic_write(link) as target:
                 shutil.copyfileobj(source, target)
 
+    def latest(self) -> str | None:
+        """The file that ``latest.pth`` leads to: itself where it is a copy, None where there is none."""
+        path = self.path(_LATEST)
+        return os.path.basename(os.path.realpath(path)) if os.path.lexists(path) else None
+
     def candidates(self) -> list[str]:
         """Checkpoints to go on from: ``latest.pth``'s first, then those before it, the newest first."""
         latest = self.path(_LATEST)
-        first = os.path.basename(os.path.realpath(latest)) if os.path.lexists(latest) else None
+        first = self.latest()
         if self._entries is None:
             names = sorted(
                 (os.path.basename(path) for path in glob.glob(self.path('*.pth'))), key=_number, reverse=True

@@ -47,6 +47,8 @@ class BatchProcessor:
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
     def __call__(self, model: nn.Module, batch: dict, train_mode: bool, **kwargs: Any) -> dict:
+        if 'label' not in batch:
+            raise ACLNetError("losses need labels: add 'label' to the keys of Collect")
         counts = distributed.batch_rows(len(batch['label']))
         share = len(counts) * len(batch['label']) / max(1, sum(counts))
         batch = to_device(batch, self.device)
