@@ -210,13 +210,13 @@ class StoreWriter:
         if not all(type(key) is str for key in annotation):
             raise ACLNetError(f'annotation {name} cannot go into the store {self.path}: its keys must be strings')
         kind = tuple(self._entry(key, value) for key, value in annotation.items())
-        if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
+        few = kind in self._kinds or len(self._kinds) < MAX_KINDS
+        if not few or FIXED + sum(entry.width for entry in kind) > WIDTH:
             kind = tuple(Entry(key, 'name' if key == self.identifier else 'rest') for key in annotation)
-            kind = kind if kind in self._kinds else ()
-        if not kind or FIXED + sum(entry.width for entry in kind) > WIDTH:
+        if kind not in self._kinds and len(self._kinds) >= 2 * MAX_KINDS:
             raise ACLNetError(
-                f'annotation {name} cannot go into the store {self.path}: its keys ({names(annotation)}) are too many, '
-                'or differ too often from those of others'
+                f'annotation {name} cannot go into the store {self.path}: its keys ({names(annotation)}) differ too '
+                'often from those of others'
             )
         rest = {entry.key: annotation[entry.key] for entry in kind if entry.storage == 'rest'}
         try:
