@@ -61,10 +61,12 @@ def header(dtype: str, shape: tuple[int, ...]) -> bytes:
 
 
 def array_file(stem: str, shard: int) -> str:
+    """Name of the file of a shard's arrays."""
     return f'{stem}.{shard:04d}.npy'
 
 
 def is_store(path: str) -> bool:
+    """Whether ``path`` is a directory with a ``store.json``."""
     return os.path.isfile(os.path.join(path, JSON))
 
 

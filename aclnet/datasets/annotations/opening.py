@@ -69,7 +69,11 @@ def open_annotations(path: str | os.PathLike, pack: bool | None = None) -> Annot
         return found
     own = _is_cache(store)
     if own is False:
-        _warn(store, f'store {store} is not of the {path} that lies beside it, and is left alone; pack it anew')
+        _warn(
+            store,
+            f'store {store} is not of the {path} that lies beside it, and is left alone; pack it anew: '
+            f'python tools/data/pack.py {path}',
+        )
         return load_annotations(path)
     if pack is None and own is None and os.path.getsize(path) < PACK_FROM:
         return load_annotations(path)

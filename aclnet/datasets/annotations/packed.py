@@ -282,11 +282,11 @@ class Store:
     def sound(self, rows: np.ndarray) -> bool:
         """Whether the samples at ``rows`` were fit for use when they were packed, all of the same joints and channels;
         False also where that isn't known."""
-        unfit = self._span(self._unfit)
-        if any(not _has_frames(kind) for kind in self._kinds) or np.isin(rows, unfit).any():
+        dims = {_dimensions(kind) for kind in self._kinds}
+        if len(dims) > 1 or not dims & {3, 4} or np.isin(rows, self._span(self._unfit)).any():
             return False
-        joints, channels = (self.column('keypoint', axis, rows) for axis in (3, 4))
-        return all(sizes is not None and len(np.unique(sizes)) <= 1 for sizes in (joints, channels))
+        sizes = [self.column('keypoint', part, rows) for part in range(3, dims.pop() + 1)]  # joints and channels
+        return all(size is not None and len(np.unique(size)) <= 1 for size in sizes)
 
     def verify(self) -> Iterator[str]:
         """Read all files and yield a sentence for each whose content is not what its checksum says."""
@@ -309,8 +309,9 @@ class Store:
                 yield f'{path} is damaged: its content is not what its checksum says; pack the store again'
 
 
-def _has_frames(kind: list[Entry]) -> bool:
-    return any(entry.key == 'keypoint' and entry.storage == 'array' and entry.ndim == 4 for entry in kind)
+def _dimensions(kind: list[Entry]) -> int:
+    """Of the array ``keypoint``; 0 where there is none."""
+    return next((entry.ndim for entry in kind if entry.key == 'keypoint' and entry.storage == 'array'), 0)
 
 
 def _reopened(path: str, checksum: str) -> Store:

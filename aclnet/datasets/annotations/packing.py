@@ -115,7 +115,7 @@ class StoreWriter:
         path: of the store, a directory.
         about: what else there is to say, as JSON: ``layout``, ``source`` (name, bytes, mtime_ns, sha256), ...
         resume: go on, where an earlier writer of the same ``about`` was interrupted after a ``flush``; ``len`` says
-            after how many annotations.
+            after how many annotations, ``note`` what that flush was given.
         lock: whether to keep other writers out; False where the caller holds ``locked(path)``.
         shard: bytes of arrays after which a new shard begins.
 
@@ -138,6 +138,7 @@ class StoreWriter:
         self._part, self._old = _beside(self.path, 'part'), _beside(self.path, 'old')
         self._locks = contextlib.ExitStack()
         self._closed = False
+        self.note: Any = None
         if os.path.lexists(self.path) and not is_store(self.path):
             raise ACLNetError(f'{self.path} is there and is no store; choose another name or remove it')
         with self._saying():
@@ -274,13 +275,13 @@ class StoreWriter:
         for name in [name for name in self._streams if name.count('.') == 2]:
             self._files[name] = self._streams.pop(name).finish()
 
-    def flush(self) -> None:
-        """Have all that was added survive a kill, for a writer that resumes."""
+    def flush(self, note: Any = None) -> None:
+        """Have all that was added survive a kill, for a writer that resumes, and ``note``, which is JSON, with it."""
         with self._saying():
             for stream in self._streams.values():
                 stream.sync()
         state = dict(
-            about=self._about, identifier=self.identifier, count=self._count, kinds=[*self._kinds],
+            about=self._about, note=note, identifier=self.identifier, count=self._count, kinds=[*self._kinds],
             stems=[[*key, stem] for key, stem in self._stems.items()], shards=self._shards, written=self._written,
             unfit=self._unfit, files=self._files,
             streams={name: [stream.dtype, stream.count] for name, stream in self._streams.items()},
@@ -312,6 +313,7 @@ class StoreWriter:
         self._kinds = {kind: number for number, kind in enumerate(kinds)}
         self.identifier, self._count, self._shards = state['identifier'], state['count'], state['shards']
         self._written, self._unfit, self._files = state['written'], state['unfit'], state['files']
+        self.note = state['note']
         return True
 
     def close(self, split: Mapping[str, Sequence[str]] | None) -> None:

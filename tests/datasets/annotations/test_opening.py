@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import pickle
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -90,60 +88,46 @@ def test_a_store_that_nobody_can_make_again_is_left_alone(path):
     assert stamp(path) == before
 
 
-OPENING = """
-import sys
-sys.path[:0] = {path!r}
-from aclnet.datasets.annotations import open_annotations, packing
-{more}
-print('ready', flush=True)
-sys.stdin.readline()
-store = open_annotations(sys.argv[1], pack=True)
-print(type(store).__name__, len(store), sum(float(annotation['keypoint'].sum()) for annotation in store), flush=True)
-"""
+def _open(path, line, slow):
+    """In a child: open when told to; where ``slow``, say so in the middle of packing and wait to be told again."""
+    add = StoreWriter.add
+
+    def one(self, annotation):
+        if len(self) == 20:
+            line.send('packing')
+            line.recv()
+        add(self, annotation)
+
+    StoreWriter.add = one if slow else add
+    line.recv()
+    store = open_annotations(path, pack=True)
+    line.send((type(store).__name__, [float(annotation['keypoint'].sum()) for annotation in store]))
 
 
-def opener(path, more=''):
-    process = subprocess.Popen(
-        [sys.executable, '-c', OPENING.format(path=sys.path, more=more), path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == 'ready\n'
-    return process
-
-
-def go(process):
-    process.stdin.write('\n')
-    process.stdin.flush()
+def opener(path, slow):
+    context = multiprocessing.get_context('fork')
+    line, theirs = context.Pipe()
+    process = context.Process(target=_open, args=(path, theirs, slow))
+    process.start()
+    theirs.close()
+    return process, line
 
 
 def test_processes_that_come_at_the_same_time_and_one_that_is_killed(tmp_path):
     path = annotation_file(tmp_path / 'a.pkl', count=40)
-    slow = """
-add = packing.StoreWriter.add
-def one(self, annotation):
-    if len(self) == 20:
-        print('packing', flush=True)
-        sys.stdin.readline()
-    add(self, annotation)
-packing.StoreWriter.add = one
-"""
-    killed, first, second = opener(path, slow), opener(path, slow), opener(path)
-    go(killed)
-    assert killed.stdout.readline() == 'packing\n'
-    go(first)  # waits for the lock
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    assert not os.path.exists(f'{path}.store')
-    assert first.stdout.readline() == 'packing\n'
-    go(second)
-    go(first)
-    answers = [process.communicate()[0] for process in (first, second)]
-    assert answers[0] == answers[1] and answers[0].startswith('Store 40 ')
+    processes, (killed, first, second) = zip(*[opener(path, slow) for slow in (True, True, False)])
+    killed.send('go')
+    assert killed.recv() == 'packing'
+    first.send('go')  # waits for the lock
+    processes[0].kill()
+    assert first.recv() == 'packing' and not os.path.exists(f'{path}.store')
+    second.send('go')
+    first.send('go')
+    answers = [line.recv() for line in (first, second)]
+    for process in processes:
+        process.join()
+    assert answers[0] == answers[1] and answers[0][0] == 'Store' and len(answers[0][1]) == 40
     assert sorted(os.listdir(tmp_path)) == ['.a.pkl.store.lock', 'a.pkl', 'a.pkl.store']
-    killed.stdin.close()
-    killed.stdout.close()
 
 
 @contextlib.contextmanager
