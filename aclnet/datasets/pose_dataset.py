@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from aclnet.datasets.annotations import MemcachedPoses, Packed, RawFiles, check_poses, open_annotations
+from aclnet.datasets.annotations import MemcachedPoses, Packed, RawFiles, check_poses, namespace_of, open_annotations
 from aclnet.datasets.base import Dataset
 from aclnet.datasets.transforms import Compose
 from aclnet.errors import ACLNetError, names, shown
@@ -36,7 +36,7 @@ class PoseDataset(Dataset):
         class_prob: how often an epoch shows the samples of each class on average: a number per class, as a list or as
             a dict, in which missing classes count 1.
         memcached: whether to read poses through a memcached server.
-        mc_cfg: (host, port) of that server.
+        mc_cfg: (host, port) of that server, or dict(host, port, memory_mb, item_mb), see docs/data_store.md.
         test_mode: whether samples are drawn as in validation and test.
         data_prefix: folder put before ``frame_dir`` and ``filename`` of the samples.
         multi_class: whether labels are lists of classes; samples then carry a multi-hot (num_classes,) float32 label.
@@ -64,7 +64,7 @@ class PoseDataset(Dataset):
         box_thr: float | None = None,
         class_prob: Sequence[float] | Mapping[int, float] | None = None,
         memcached: bool = False,
-        mc_cfg: Sequence = ('localhost', 22077),
+        mc_cfg: Sequence | Mapping = ('localhost', 22077),
         test_mode: bool = False,
         data_prefix: str = '',
         multi_class: bool = False,
@@ -103,7 +103,7 @@ class PoseDataset(Dataset):
         self.weights = None if class_prob is None else self._weights(class_prob)
         self._poses: RawFiles | MemcachedPoses = RawFiles(self.ann_file)
         if memcached:
-            self._poses = MemcachedPoses(mc_cfg, self._poses)
+            self._poses = MemcachedPoses(mc_cfg, self._poses, namespace_of(self._file))
         self.memcached = memcached
         if self.test_mode or strict:  # there a broken sample is an error: better now than in the middle
             self._check_all()

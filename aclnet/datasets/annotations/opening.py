@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import logging
@@ -15,10 +16,11 @@ from aclnet.datasets.annotations.layout import JSON, dump, is_store, read_json
 from aclnet.datasets.annotations.packed import Store, StoreWriter
 from aclnet.datasets.annotations.packing import locked
 from aclnet.datasets.annotations.pickles import AnnotationFile, load_annotations
+from aclnet.datasets.annotations.raw_files import RawFiles
 from aclnet.errors import ACLNetError
 from aclnet.files import atomic_write
 
-__all__ = ['PACK_FROM', 'open_annotations', 'source_of', 'store_of']
+__all__ = ['PACK_FROM', 'namespace_of', 'open_annotations', 'source_of', 'store_of']
 
 PACK_FROM = 1 << 26  # bytes of a pickle that is worth it: smaller ones load in a tenth of a second
 _warned: set[str] = set()
@@ -39,6 +41,26 @@ def source_of(path: str, checksum: str | None = None) -> dict[str, Any]:
                 summed.update(block)
         checksum = summed.hexdigest()
     return dict(name=os.path.basename(path), bytes=status.st_size, mtime_ns=status.st_mtime_ns, sha256=checksum)
+
+
+def namespace_of(file: AnnotationFile | Store) -> str:
+    """What keeps the poses of an annotation file from those of others: a checksum of the file and of what the file
+    system says of its first raw file, whose replacement makes the others suspect too."""
+    if isinstance(file, Store):
+        source = file.about.get('source')
+        checksum = source['sha256'] if isinstance(source, dict) and 'sha256' in source else file.checksum
+    else:
+        checksum = _checksum(file.path, os.stat(file.path).st_mtime_ns)
+    stamp = ''
+    with contextlib.suppress(ACLNetError, OSError):
+        status = os.stat(RawFiles(file.path).find(file.select()[0]))
+        stamp = f'{status.st_size} {status.st_mtime_ns}'
+    return hashlib.sha256(f'{checksum} {stamp}'.encode()).hexdigest()[:16]
+
+
+@functools.lru_cache(maxsize=8)
+def _checksum(path: str, changed: int) -> str:
+    return source_of(path)['sha256']
 
 
 def open_annotations(path: str | os.PathLike, pack: bool | None = None) -> AnnotationFile | Store:

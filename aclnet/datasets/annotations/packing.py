@@ -59,7 +59,10 @@ def locked(path: str, wait: bool = True) -> Iterator[None]:
             fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             raise ACLNetError(f'another process writes the store {path}; wait for its end') from None
-        yield
+        try:
+            yield
+        finally:
+            fcntl.flock(stream, fcntl.LOCK_UN)  # closing would leave it to children that were forked meanwhile
 
 
 class _Stream:
