@@ -132,7 +132,10 @@ class PoseDataset(Dataset):
         sample = {key: value for key, value in annotation.items() if key not in _UNUSED}
         if 'keypoint' not in annotation:
             sample.update(self._read_poses(annotation))
-        check_poses(sample, f'sample {annotation[self._identifier]} of {self.ann_file}')
+        known = isinstance(self.annotations, Packed) and self.annotations.is_fit(
+            index
+        )  # its numbers, when it was packed
+        check_poses(sample, f'sample {annotation[self._identifier]} of {self.ann_file}', finite=not known)
         if self._masks_boxes:
             sample['anno_inds'] = np.asarray(annotation['box_score']) >= self.box_thr
         if self.data_prefix:

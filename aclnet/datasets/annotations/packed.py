@@ -1,27 +1,28 @@
-"""Reading a packed store: arrays of all samples in files that the system maps, so that all processes share them.
+"""Reading a packed store: files that the system keeps in its memory once for all processes.
 
-Opening reads ``store.json`` and looks at the sizes of the files; a sample is read where it lies when it is asked for.
-Whatever the files say is checked before it is used.
+Opening reads ``store.json`` and looks at the sizes of the files. All are mapped; the arrays of a sample are views of
+them, and what a process has touched is let go of again, so that what it holds does not grow with the data. Whatever the
+files say is checked before it is used.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
-import mmap
 import os
 import warnings
 import weakref
-from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
-from aclnet.datasets.annotations.layout import FIXED, HEADER, JSON, Entry, array_file, header, read_json
+from aclnet.datasets.annotations.layout import FIXED, JSON, Entry, array_file, read_json
 from aclnet.datasets.annotations.packing import StoreWriter
 from aclnet.datasets.annotations.pickles import check_annotation
+from aclnet.datasets.annotations.selection import Names, Packed
+from aclnet.datasets.annotations.store_files import StoreFiles, damaged
 from aclnet.datasets.annotations.values import decode
 from aclnet.errors import ACLNetError, names
+from aclnet.limits import MAX_FRAMES
 
 __all__ = ['Names', 'Packed', 'Store', 'StoreWriter']
 
@@ -35,6 +36,7 @@ class Store:
         path: the directory.
         about: what its writer said about it: ``layout``, ``source``, ...
         identifier: key of the identifiers, ``filename`` or ``frame_dir``.
+        unfit: positions of the samples whose poses were not fit for use when they were packed.
         checksum: of the checksums of all files: tells one store from another.
     """
 
@@ -43,18 +45,17 @@ class Store:
         content = read_json(self.path)
         self.about: dict = content['about']
         self.identifier: str = content['identifier']
-        self._files: dict[str, dict] = content['files']
-        self.checksum = hashlib.sha256(''.join(file['sha256'] for file in self._files.values()).encode()).hexdigest()
+        self._files = StoreFiles(self.path, content['files'])
+        self.checksum = self._files.checksum
         self._kinds: list[list[Entry]] = content['kinds']
         self._firsts: list[int] = content['shards']
         self._spans: dict[str, dict] | None = content['splits']
-        self._unfit, self._lost = content['unfit'], content['lost']
-        self._arrays: dict[str, np.ndarray] = {}
-        for name in self._files:
-            self._check_size(name)
-        self._index = self._array('index.npy')
-        self._names = self._array('names.npy')
-        self._rest = self._array('rest.npy')
+        self._lost = content['lost']
+        self._simple = [all(map(_is_simple, kind)) for kind in self._kinds]
+        self._index = self._files.mapped('index.npy')
+        self._names = self._files.mapped('names.npy')
+        self._rest = self._files.mapped('rest.npy')
+        self.unfit = frozenset(self._span(content['unfit']).tolist())
 
     @classmethod
     def open(cls, path: str | os.PathLike) -> Store:
@@ -83,40 +84,8 @@ class Store:
     def __repr__(self) -> str:
         return f'Store({self.path}: {len(self)} annotations)'
 
-    def _check_size(self, name: str) -> None:
-        file, path = self._files[name], os.path.join(self.path, name)
-        wanted = HEADER + np.dtype(file['dtype']).itemsize * math.prod(file['shape'])
-        try:
-            size = os.stat(path).st_size
-            with open(path, 'rb') as stream:
-                head = stream.read(HEADER)
-        except OSError as error:
-            raise ACLNetError(f'store {self.path} lacks its file {name} ({error.strerror}); pack it again') from None
-        if size != wanted:
-            raise ACLNetError(f'{path} has {size} bytes instead of {wanted}; pack the store again')
-        if head != header(file['dtype'], tuple(file['shape'])):
-            raise ACLNetError(f'{path} is damaged: its header is not what {JSON} says; pack the store again')
-
-    def _array(self, name: str) -> np.ndarray:
-        """The read-only array of a file, mapped at its first use."""
-        array = self._arrays.get(name)
-        if array is None:
-            file = self._files.get(name)
-            if file is None:
-                raise self._damaged(f'it has no {name}')
-            path = os.path.join(self.path, name)
-            try:
-                with open(path, 'rb') as stream:
-                    mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-            except (OSError, ValueError) as error:
-                raise ACLNetError(f'{path} cannot be mapped: {error}') from None
-            if len(mapped) != HEADER + np.dtype(file['dtype']).itemsize * math.prod(file['shape']):
-                raise self._damaged(f'{name} has changed since it was opened')
-            array = self._arrays[name] = np.ndarray(tuple(file['shape']), file['dtype'], mapped, HEADER)
-        return array
-
     def _damaged(self, what: str) -> ACLNetError:
-        return ACLNetError(f'store {self.path} is damaged: {what}; pack it again')
+        return damaged(self.path, what)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """The annotation at ``index``, its arrays read-only views of the files.
@@ -125,23 +94,16 @@ class Store:
             ACLNetError: it is damaged.
         """
         row = self._index[index].tolist()
-        number, shard, start, size, *_ = row
+        number, shard, start, size = row[:4]
         if not (0 <= number < len(self._kinds) and 0 <= shard < len(self._firsts)):
             raise self._damaged(f'sample {index} is of no known kind')
-        kind = self._kinds[number]
         name = self._name(start, size, index)
         rest = self._text(row[4], row[5], f'sample {name}') if row[5] else {}
         annotation: dict[str, Any] = {}
         at = FIXED
-        for key, storage, dtype, ndim, stem in kind:
+        for key, storage, dtype, ndim, stem in self._kinds[number]:
             if storage == 'array':
-                values = self._arrays.get(file := array_file(stem, shard))
-                values = self._array(file) if values is None else values
-                offset, shape = row[at], row[at + 1 : at + 1 + ndim]
-                end = offset + math.prod(shape)
-                if offset < 0 or end > len(values) or min(shape, default=0) < 0 or values.dtype.str != dtype:
-                    raise self._damaged(f'{key} of sample {name} lies beyond {file}')
-                annotation[key] = values[offset:end].reshape(shape)
+                annotation[key] = self._files.view(stem, shard, dtype, row[at], row[at + 1 : at + 1 + ndim])
                 at += 1 + ndim
             elif storage == 'int':
                 annotation[key] = np.dtype(dtype).type(row[at]) if dtype else row[at]
@@ -152,7 +114,8 @@ class Store:
                 annotation[key] = rest[key]
             else:
                 raise self._damaged(f'sample {name} lacks its {key}')
-        check_annotation(self.path, index, annotation, self.identifier)
+        if not self._simple[number] or annotation.get('total_frames', 0) > MAX_FRAMES:
+            check_annotation(self.path, index, annotation, self.identifier)
         return annotation
 
     def _name(self, start: int, size: int, index: int) -> str:
@@ -223,7 +186,7 @@ class Store:
             raise ACLNetError(f"store {self.path} has '{key}' in {len(stems)} dtypes; it must be one")
         (stem,) = stems
         files = [array_file(stem, shard) for shard in range(len(self._firsts))]
-        return [self._array(file) for file in files if file in self._files]
+        return [self._files.mapped(file) for file in files if file in self._files]
 
     @property
     def shards(self) -> np.ndarray:
@@ -248,7 +211,7 @@ class Store:
         return splits
 
     def _span(self, span: list[int]) -> np.ndarray:
-        return self._array('splits.npy')[span[0] : span[0] + span[1]]
+        return self._files.mapped('splits.npy')[span[0] : span[0] + span[1]]
 
     def select(self, split: str | None = None) -> Packed:
         """The annotations of a split, or all of them, in the store's order.
@@ -283,35 +246,26 @@ class Store:
         """Whether the samples at ``rows`` were fit for use when they were packed, all of the same joints and channels;
         False also where that isn't known."""
         dims = {_dimensions(kind) for kind in self._kinds}
-        if len(dims) > 1 or not dims & {3, 4} or np.isin(rows, self._span(self._unfit)).any():
+        if len(dims) > 1 or not dims & {3, 4} or not self.unfit.isdisjoint(rows.tolist() if self.unfit else ()):
             return False
         sizes = [self.column('keypoint', part, rows) for part in range(3, dims.pop() + 1)]  # joints and channels
         return all(size is not None and len(np.unique(size)) <= 1 for size in sizes)
 
     def verify(self) -> Iterator[str]:
         """Read all files and yield a sentence for each whose content is not what its checksum says."""
-        for name, file in self._files.items():
-            path = os.path.join(self.path, name)
-            summed = hashlib.sha256()
-            try:
-                self._check_size(name)
-                with open(path, 'rb') as stream:
-                    stream.seek(HEADER)
-                    while block := stream.read(1 << 20):
-                        summed.update(block)
-            except ACLNetError as error:
-                yield str(error)
-                continue
-            except OSError as error:
-                yield f'{path} cannot be read: {error.strerror}; pack the store again'
-                continue
-            if summed.hexdigest() != file['sha256']:
-                yield f'{path} is damaged: its content is not what its checksum says; pack the store again'
+        return self._files.verify()
 
 
 def _dimensions(kind: list[Entry]) -> int:
     """Of the array ``keypoint``; 0 where there is none."""
     return next((entry.ndim for entry in kind if entry.key == 'keypoint' and entry.storage == 'array'), 0)
+
+
+def _is_simple(entry: Entry) -> bool:
+    """Whether what ``check_annotation`` looks at cannot be wrong, apart from the number of frames."""
+    if entry.key in ('raw_file', 'valid') or (entry.storage == 'rest' and entry.key in ('total_frames', 'frame_dir')):
+        return False
+    return entry.key != 'box_score' or (entry.storage == 'array' and entry.ndim == 1)
 
 
 def _reopened(path: str, checksum: str) -> Store:
@@ -320,65 +274,3 @@ def _reopened(path: str, checksum: str) -> Store:
     if store.checksum != checksum:
         raise ACLNetError(f'store {path} was replaced while it was in use; start again')
     return store
-
-
-class _Chosen:
-    """Samples of a store, by their positions."""
-
-    def __init__(self, store: Store, rows: np.ndarray) -> None:
-        self.store, self.rows = store, rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-class Names(_Chosen, Sequence):
-    """Identifiers of samples, read when they are asked for."""
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Names: ...
-    def __getitem__(self, index: int | slice) -> str | Names:
-        if isinstance(index, slice):
-            return Names(self.store, self.rows[index])
-        return self.store.name(self.rows[index])
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Sequence) and [*self] == [*other]
-
-    __hash__ = None  # type: ignore[assignment]  # like a list
-
-
-class Packed(_Chosen, Sequence):
-    """Annotations of a store, read when they are asked for: each time a new dict over the same arrays."""
-
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> Packed: ...
-    def __getitem__(self, index: int | slice) -> dict[str, Any] | Packed:
-        if isinstance(index, slice):
-            return Packed(self.store, self.rows[index])
-        return self.store[self.rows[index]]
-
-    def take(self, kept: Sequence[int]) -> Packed:
-        """Some of them, by their positions here."""
-        return Packed(self.store, self.rows[np.array(kept, np.int64)])
-
-    @property
-    def names(self) -> Names:
-        return Names(self.store, self.rows)
-
-    @property
-    def labels(self) -> np.ndarray | None:
-        """(N,) int64, see ``Store.labels``."""
-        return self.store.column('label', rows=self.rows)
-
-    @property
-    def shards(self) -> np.ndarray:
-        return self.store.shards[self.rows]
-
-    @property
-    def sound(self) -> bool:
-        return self.store.sound(self.rows)
