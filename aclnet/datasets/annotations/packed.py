@@ -1,8 +1,8 @@
 """Reading a packed store: files that the system keeps in its memory once for all processes.
 
-Opening reads ``store.json`` and looks at the sizes of the files. All are mapped; the arrays of a sample are views of
-them, and what a process has touched is let go of again, so that what it holds does not grow with the data. Whatever the
-files say is checked before it is used.
+Opening reads ``store.json`` and looks at the sizes of the files. The index is mapped; the arrays of a sample are read
+from their place when it is asked for, so that what a process holds does not grow with the data; ``arrays`` maps them
+whole. Whatever the files say is checked before it is used.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Store:
         return damaged(self.path, what)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """The annotation at ``index``, its arrays read-only views of the files.
+        """The annotation at ``index``, its arrays newly read.
 
         Raises:
             ACLNetError: it is damaged.
@@ -103,7 +103,7 @@ class Store:
         at = FIXED
         for key, storage, dtype, ndim, stem in self._kinds[number]:
             if storage == 'array':
-                annotation[key] = self._files.view(stem, shard, dtype, row[at], row[at + 1 : at + 1 + ndim])
+                annotation[key] = self._files.read(stem, shard, dtype, row[at], row[at + 1 : at + 1 + ndim])
                 at += 1 + ndim
             elif storage == 'int':
                 annotation[key] = np.dtype(dtype).type(row[at]) if dtype else row[at]
@@ -176,7 +176,7 @@ class Store:
         return index[np.arange(len(index)), np.array(places)[kinds]]
 
     def arrays(self, key: str) -> list[np.ndarray]:
-        """The values of ``key``, one array (elements,) per shard, for those who take the store whole.
+        """The values of ``key``, one read-only map (elements,) per shard, for those who take the store whole.
 
         Raises:
             ACLNetError: there is none, or samples have it in several dtypes.

@@ -1,4 +1,4 @@
-"""The .npy files of a packed store: their sizes checked, their content mapped, and held against its checksums."""
+"""The .npy files of a packed store: their sizes checked, their content read, and held against its checksums."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import mmap
 import os
 from collections.abc import Iterator
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,10 +20,6 @@ __all__ = ['StoreFiles', 'damaged']
 def damaged(path: str, what: str) -> ACLNetError:
     """The error on a store that cannot be as it was written."""
     return ACLNetError(f'store {path} is damaged: {what}; pack it again')
-
-
-_WINDOW = 1 << 26  # bytes of the files that a process has in its page tables at most
-_AROUND = 1 << 16  # bytes that a page fault brings there
 
 
 class StoreFiles:
@@ -42,10 +39,7 @@ class StoreFiles:
         self.folder = folder
         self._files = files
         self._mapped: dict[str, np.ndarray] = {}
-        self._parts: dict[tuple[str, int], np.ndarray] = {}  # by stem and shard
-        self._maps: list[mmap.mmap] = []  # of these
-        self._touched = 0  # bytes
-        self._window = float('inf')  # for as long as all maps are small
+        self._opened: dict[tuple[str, int], tuple[_Handle, np.dtype, int]] = {}  # by stem and shard
         for name in files:
             self._check(name)
         self.checksum = hashlib.sha256(''.join(file['sha256'] for file in files.values()).encode()).hexdigest()
@@ -77,55 +71,50 @@ class StoreFiles:
             ACLNetError: there is no such file, or it changed since the store was opened.
         """
         if name not in self._mapped:
-            content, self._mapped[name] = self._map(name)
+            if name not in self._files:
+                raise damaged(self.folder, f'it has no {name}')
+            file, path = self._files[name], os.path.join(self.folder, name)
+            try:
+                with open(path, 'rb') as stream:
+                    content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+            except (OSError, ValueError) as error:
+                raise ACLNetError(f'{path} cannot be mapped: {error}') from None
+            if len(content) != self._size(name):
+                raise damaged(self.folder, f'{name} has changed since it was opened')
+            self._mapped[name] = np.ndarray(tuple(file['shape']), file['dtype'], content, HEADER)
         return self._mapped[name]
 
-    def _map(self, name: str) -> tuple[mmap.mmap, np.ndarray]:
-        if name not in self._files:
-            raise damaged(self.folder, f'it has no {name}')
-        file, path = self._files[name], os.path.join(self.folder, name)
-        try:
-            with open(path, 'rb') as stream:
-                content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:
-            raise ACLNetError(f'{path} cannot be mapped: {error}') from None
-        if len(content) != self._size(name):
-            raise damaged(self.folder, f'{name} has changed since it was opened')
-        return content, np.ndarray(tuple(file['shape']), file['dtype'], content, HEADER)
+    def read(self, stem: str, shard: int, dtype: str, start: int, shape: list[int]) -> np.ndarray:
+        """A new array of ``shape``, from element ``start`` of a shard's file on.
 
-    def view(self, stem: str, shard: int, dtype: str, start: int, shape: list[int]) -> np.ndarray:
-        """A read-only array of ``shape``, from element ``start`` of a shard's file on, where it lies.
+        A copy out of the system's memory takes less time than the page faults of a map that is read at random, and the
+        process holds nothing of it afterwards.
 
         Raises:
-            ACLNetError: there is no such file, or it ends before.
+            ACLNetError: there is no such file, it ends before, or it cannot be read.
         """
-        values = self._parts.get((stem, shard))
-        if values is None:
-            values = self._part(stem, shard)
-        end = start + math.prod(shape)
-        if start < 0 or end > len(values) or min(shape) < 0 or values.dtype.str != dtype:
+        handle, kind, count = self._opened.get((stem, shard)) or self._open(stem, shard)
+        size = math.prod(shape)
+        if start < 0 or start + size > count or min(shape) < 0 or kind.str != dtype:
             raise damaged(self.folder, f'a sample lies beyond {array_file(stem, shard)}')
-        part = values[start:end]
-        self._touched += part.nbytes + _AROUND
-        if self._touched > self._window:
-            self._let_go()
-        return part.reshape(shape)
+        array = np.empty(shape, kind)
+        if size:
+            try:
+                got = os.preadv(handle.number, [cast(Any, array)], HEADER + start * kind.itemsize)
+            except OSError as error:  # of a disk, or of a network
+                raise ACLNetError(f'{handle.path} cannot be read: {error.strerror}') from None
+            if got != array.nbytes:
+                raise damaged(self.folder, f'{array_file(stem, shard)} was cut short')
+        return array
 
-    def _part(self, stem: str, shard: int) -> np.ndarray:
-        content, values = self._map(array_file(stem, shard))
-        if values.ndim != 1:
-            raise damaged(self.folder, f'{array_file(stem, shard)} has several axes')
-        self._maps.append(content)
-        if sum(map(len, self._maps)) > _WINDOW:
-            self._window = _WINDOW
-        self._parts[stem, shard] = values
-        return values
-
-    def _let_go(self) -> None:
-        """Have this process hold no page of the arrays any more; they stay in the system's memory, and come back."""
-        self._touched = 0
-        for content in self._maps:
-            content.madvise(mmap.MADV_DONTNEED)
+    def _open(self, stem: str, shard: int) -> tuple[_Handle, np.dtype, int]:
+        name = array_file(stem, shard)
+        file = self._files.get(name)
+        if file is None or len(file['shape']) != 1:
+            raise damaged(self.folder, f'it has no {name}')
+        found = _Handle(os.path.join(self.folder, name)), np.dtype(file['dtype']), file['shape'][0]
+        self._opened[stem, shard] = found
+        return found
 
     def verify(self) -> Iterator[str]:
         """Read all files and yield a sentence for each whose content is not what its checksum says."""
@@ -146,3 +135,18 @@ class StoreFiles:
                 continue
             if summed.hexdigest() != file['sha256']:
                 yield f'{path} is damaged: its content is not what its checksum says; pack the store again'
+
+
+class _Handle:
+    """A file that is open for reading for as long as this lives."""
+
+    def __init__(self, path: str) -> None:
+        self.path, self.number = path, -1
+        try:
+            self.number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise ACLNetError(f'{path} cannot be read: {error.strerror}') from None
+
+    def __del__(self) -> None:
+        if self.number >= 0:
+            os.close(self.number)
