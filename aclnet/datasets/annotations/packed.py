@@ -233,10 +233,10 @@ class Store:
             )
         if chosen.min() < 0 or chosen.max() >= len(self):
             raise self._damaged(f"split '{split}' lists samples that it has not")
-        lost = len(np.unique(listed[listed < 0]))
+        lost = set(listed[listed < 0].tolist())
         if lost:
             warnings.warn(
-                f"split '{split}' of {self.path}: {lost} of {len(np.unique(listed))} identifiers have no annotation "
+                f"split '{split}' of {self.path}: {len(lost)} of {len(np.unique(listed))} identifiers have no annotation "
                 'and are left out',
                 stacklevel=2,
             )
@@ -249,7 +249,7 @@ class Store:
         if len(dims) > 1 or not dims & {3, 4} or not self.unfit.isdisjoint(rows.tolist() if self.unfit else ()):
             return False
         sizes = [self.column('keypoint', part, rows) for part in range(3, dims.pop() + 1)]  # joints and channels
-        return all(size is not None and len(np.unique(size)) <= 1 for size in sizes)
+        return all(size is not None and (not len(size) or size.min() == size.max()) for size in sizes)
 
     def verify(self) -> Iterator[str]:
         """Read all files and yield a sentence for each whose content is not what its checksum says."""
