@@ -236,8 +236,8 @@ class Store:
         lost = set(listed[listed < 0].tolist())
         if lost:
             warnings.warn(
-                f"split '{split}' of {self.path}: {len(lost)} of {len(np.unique(listed))} identifiers have no annotation "
-                'and are left out',
+                f"split '{split}' of {self.path}: {len(lost)} of {len(np.unique(listed))} identifiers have no "
+                'annotation and are left out',
                 stacklevel=2,
             )
         return Packed(self, np.array(chosen))

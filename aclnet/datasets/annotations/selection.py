@@ -59,7 +59,7 @@ class Packed(_Chosen, Sequence):
 
     def is_fit(self, index: int) -> bool:
         """Whether the sample at ``index`` was fit for use when it was packed."""
-        return int(self.rows[index]) not in self.store.unfit
+        return not self.store.unfit or int(self.rows[index]) not in self.store.unfit
 
     @property
     def names(self) -> Names:

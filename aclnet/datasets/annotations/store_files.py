@@ -39,7 +39,7 @@ class StoreFiles:
         self.folder = folder
         self._files = files
         self._mapped: dict[str, np.ndarray] = {}
-        self._opened: dict[tuple[str, int], tuple[_Handle, np.dtype, int]] = {}  # by stem and shard
+        self._opened: dict[tuple[str, int], tuple[_Handle, int, np.dtype, str, int]] = {}  # by stem and shard
         for name in files:
             self._check(name)
         self.checksum = hashlib.sha256(''.join(file['sha256'] for file in files.values()).encode()).hexdigest()
@@ -93,26 +93,27 @@ class StoreFiles:
         Raises:
             ACLNetError: there is no such file, it ends before, or it cannot be read.
         """
-        handle, kind, count = self._opened.get((stem, shard)) or self._open(stem, shard)
+        handle, number, kind, text, count = self._opened.get((stem, shard)) or self._open(stem, shard)
         size = math.prod(shape)
-        if start < 0 or start + size > count or min(shape) < 0 or kind.str != dtype:
+        if start < 0 or start + size > count or min(shape) < 0 or text != dtype:
             raise damaged(self.folder, f'a sample lies beyond {array_file(stem, shard)}')
         array = np.empty(shape, kind)
         if size:
             try:
-                got = os.preadv(handle.number, [cast(Any, array)], HEADER + start * kind.itemsize)
+                got = os.preadv(number, [cast(Any, array)], HEADER + start * kind.itemsize)
             except OSError as error:  # of a disk, or of a network
                 raise ACLNetError(f'{handle.path} cannot be read: {error.strerror}') from None
             if got != array.nbytes:
                 raise damaged(self.folder, f'{array_file(stem, shard)} was cut short')
         return array
 
-    def _open(self, stem: str, shard: int) -> tuple[_Handle, np.dtype, int]:
+    def _open(self, stem: str, shard: int) -> tuple[_Handle, int, np.dtype, str, int]:
         name = array_file(stem, shard)
         file = self._files.get(name)
         if file is None or len(file['shape']) != 1:
             raise damaged(self.folder, f'it has no {name}')
-        found = _Handle(os.path.join(self.folder, name)), np.dtype(file['dtype']), file['shape'][0]
+        handle, kind = _Handle(os.path.join(self.folder, name)), np.dtype(file['dtype'])
+        found = handle, handle.number, kind, kind.str, file['shape'][0]
         self._opened[stem, shard] = found
         return found
 
