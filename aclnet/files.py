@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 from aclnet import unpickling
 from aclnet.errors import ACLNetError
 
-__all__ = ['atomic_write', 'load_pickle', 'loads_pickle', 'read_text']
+__all__ = ['atomic_write', 'load_pickle', 'loads_pickle', 'read_text', 'sync_folder']
 
 
 def _load(stream: IO[bytes], size: int, where: str) -> Any:
@@ -98,7 +98,7 @@ def atomic_write(path: str | os.PathLike, mode: str = 'wb') -> Iterator[IO]:
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
         os.replace(temporary, path)
         temporary = None
-        _sync_folder(folder)
+        sync_folder(folder)
     except OSError as error:
         raise ACLNetError(f'{path} cannot be written: {error.strerror or error}') from error
     finally:
@@ -107,7 +107,7 @@ def atomic_write(path: str | os.PathLike, mode: str = 'wb') -> Iterator[IO]:
                 os.unlink(temporary)
 
 
-def _sync_folder(path: str) -> None:
+def sync_folder(path: str) -> None:
     """Make a new name survive a power failure; some file systems can't, and need not."""
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_RDONLY)

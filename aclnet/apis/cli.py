@@ -19,6 +19,7 @@ from aclnet import distributed
 from aclnet.apis.config import load_config, required
 from aclnet.apis.data import build_subset
 from aclnet.apis.log import start_log
+from aclnet.apis.poses import pose_server
 from aclnet.apis.test import evaluate_checkpoint
 from aclnet.apis.train import open_archive, set_random_seed, train_model
 from aclnet.engine import Archive
@@ -100,18 +101,21 @@ def _train(args: argparse.Namespace, cfg: Config) -> dict:
         sum(p.numel() for p in model.parameters()) / 1e6,
     )
     meta = dict(config=text, exp_name=os.path.basename(args.config), seed=cfg.seed, world_size=world)
-    return train_model(
-        model,
-        datasets,
-        cfg,
-        validate=args.validate,
-        test=dict(test_last=args.test_last, test_best=args.test_best),
-        timestamp=timestamp,
-        meta=meta,
-        compile=args.compile,
-        amp=args.amp or cfg.get('amp'),
-        archive=opened[0] if opened else None,
-    )
+    tests = args.test_last or args.test_best
+    read = [mode for mode, _ in cfg.workflow] + ['val'] * args.validate + ['test'] * tests
+    with pose_server(cfg, read):
+        return train_model(
+            model,
+            datasets,
+            cfg,
+            validate=args.validate,
+            test=dict(test_last=args.test_last, test_best=args.test_best),
+            timestamp=timestamp,
+            meta=meta,
+            compile=args.compile,
+            amp=args.amp or cfg.get('amp'),
+            archive=opened[0] if opened else None,
+        )
 
 
 def _autoscale_lr(cfg: Config, logger: logging.Logger) -> None:
@@ -137,7 +141,8 @@ def test(args: argparse.Namespace) -> dict[str, float]:
         raise ACLNetError(f'--out takes a name that ends in .pkl, .json or .yaml, got {out}')
     distributed.init(args.launcher, **cfg.dist_params)
     try:
-        values = evaluate_checkpoint(cfg, checkpoint, out, args.eval, args.compile, args.amp or cfg.get('amp'))
+        with pose_server(cfg, ['test']):
+            values = evaluate_checkpoint(cfg, checkpoint, out, args.eval, args.compile, args.amp or cfg.get('amp'))
         if distributed.get_dist_info()[0] == 0:
             print(f'{out}: scores of data.test by {checkpoint}')
             for name, value in values.items():

@@ -52,6 +52,7 @@ class Dataset(abc.ABC):
         identifiers: N names.
         num_classes: number of classes.
         weights: (N,) how often a training epoch shows each sample on average; None is once each.
+        shards: (N,) number of the file that each sample lies in; None where all are in memory.
     """
 
     seed: int = 0
@@ -59,9 +60,13 @@ class Dataset(abc.ABC):
     test_mode: bool = False
     strict: bool = False
     labels: np.ndarray
-    identifiers: list[str]
+    identifiers: Sequence[str]
     num_classes: int
     weights: np.ndarray | None = None
+
+    @property
+    def shards(self) -> np.ndarray | None:
+        return None
 
     @abc.abstractmethod
     def __len__(self) -> int:

@@ -110,6 +110,7 @@ def build_dataloader(
     equal_steps: bool = False,
     num_replicas: int | None = None,
     rank: int | None = None,
+    shards_at_once: int | None = None,
     **kwargs: Any,
 ) -> Loader:
     """Make the loader of a dataset.
@@ -126,6 +127,7 @@ def build_dataloader(
         persistent_workers: whether workers live on between epochs; without workers it is passed over.
         equal_steps: whether all ranks take the same number of batches in test mode too, as losses over ranks need.
         num_replicas, rank: None takes those of the process group.
+        shards_at_once: in training, how many shards of a packed store are read at a time, see ``EpochBatchSampler``.
         kwargs: further arguments of ``torch.utils.data.DataLoader``.
 
     Returns:
@@ -148,7 +150,9 @@ def build_dataloader(
     if not (shuffle or equal_steps) and getattr(dataset, 'test_mode', True):
         sampler: EpochBatchSampler | OnceBatchSampler = OnceBatchSampler(dataset, videos_per_gpu, num_replicas, rank)
     else:
-        sampler = EpochBatchSampler(dataset, videos_per_gpu, shuffle, seed, drop_last, num_replicas, rank)
+        sampler = EpochBatchSampler(
+            dataset, videos_per_gpu, shuffle, seed, drop_last, num_replicas, rank, shards_at_once
+        )
     if workers_per_gpu == 0:
         kwargs = {name: value for name, value in kwargs.items() if name not in _WORKERS_ONLY}
     else:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from aclnet.datasets.annotations import MemcachedPoses, RawFiles, check_poses, load_annotations
+from aclnet.datasets.annotations import MemcachedPoses, Packed, RawFiles, check_poses, namespace_of, open_annotations
 from aclnet.datasets.base import Dataset
 from aclnet.datasets.transforms import Compose
 from aclnet.errors import ACLNetError, names, shown
@@ -27,7 +27,7 @@ class PoseDataset(Dataset):
     """The skeleton clips of an annotation file, or of one of its splits, in the file's order.
 
     Args:
-        ann_file: pickle in PYSKL's format, see ``annotations/pickles.py``.
+        ann_file: pickle in PYSKL's format, see ``annotations/pickles.py``, or packed store, see docs/data_store.md.
         pipeline: transforms, a list of config dicts or callables.
         split: name of a split of the file; None takes all annotations.
         valid_ratio: where above 0, keep annotations with ``valid[box_thr] / total_frames`` of at least this much, and
@@ -36,12 +36,14 @@ class PoseDataset(Dataset):
         class_prob: how often an epoch shows the samples of each class on average: a number per class, as a list or as
             a dict, in which missing classes count 1.
         memcached: whether to read poses through a memcached server.
-        mc_cfg: (host, port) of that server.
+        mc_cfg: (host, port) of that server, or dict(host, port, memory_mb, item_mb), see docs/data_store.md.
         test_mode: whether samples are drawn as in validation and test.
         data_prefix: folder put before ``frame_dir`` and ``filename`` of the samples.
         multi_class: whether labels are lists of classes; samples then carry a multi-hot (num_classes,) float32 label.
         num_classes: number of classes; None takes the largest label + 1.
         strict: whether a broken sample is an error in training too; else another one stands in for it.
+        pack: whether a pickle is packed into a store beside it, which is read instead; None packs those of 64 MB or
+            more.
 
     Raises ``ACLNetError`` where the file, the split, a label or an argument is wrong, or where nothing is left; in test
     mode, or where ``strict``, also where the poses of a sample are unfit.
@@ -62,12 +64,13 @@ class PoseDataset(Dataset):
         box_thr: float | None = None,
         class_prob: Sequence[float] | Mapping[int, float] | None = None,
         memcached: bool = False,
-        mc_cfg: Sequence = ('localhost', 22077),
+        mc_cfg: Sequence | Mapping = ('localhost', 22077),
         test_mode: bool = False,
         data_prefix: str = '',
         multi_class: bool = False,
         num_classes: int | None = None,
         strict: bool = False,
+        pack: bool | None = None,
     ) -> None:
         if not isinstance(ann_file, (str, os.PathLike)):
             raise ACLNetError(f'ann_file must be the path of an annotation file, got {ann_file!r}')
@@ -75,6 +78,8 @@ class PoseDataset(Dataset):
             raise ACLNetError(f'num_classes of {ann_file} must be a whole number, got {num_classes!r}')
         if not isinstance(strict, bool):
             raise ACLNetError(f'strict must be True or False, got {strict!r}')
+        if pack not in (None, True, False):
+            raise ACLNetError(f'pack must be None, True or False, got {pack!r}')
         self.ann_file = os.fspath(ann_file)
         self.split = split
         self.data_prefix = data_prefix
@@ -82,19 +87,23 @@ class PoseDataset(Dataset):
         self.strict = strict
         self.multi_class = multi_class
         self.pipeline = Compose(pipeline)
-        self._file = load_annotations(self.ann_file)  # held, so that other datasets of this file share its arrays
+        self._file = open_annotations(self.ann_file, pack)  # held, so that other datasets of this file share its arrays
         self.box_thr = _threshold(valid_ratio, box_thr)
         self._masks_boxes = bool(valid_ratio)
         self.annotations = self._valid(self._file.select(split), valid_ratio or 0)
         self._identifier = self._file.identifier
-        self.identifiers = [annotation[self._identifier] for annotation in self.annotations]
+        self.identifiers = (
+            self.annotations.names
+            if isinstance(self.annotations, Packed)
+            else [annotation[self._identifier] for annotation in self.annotations]
+        )
         self._limit = _class_count(num_classes)  # labels are below it; None where they are counted
         self.labels = self._multi_hot() if multi_class else self._classes()
         self.class_prob = class_prob
         self.weights = None if class_prob is None else self._weights(class_prob)
         self._poses: RawFiles | MemcachedPoses = RawFiles(self.ann_file)
         if memcached:
-            self._poses = MemcachedPoses(mc_cfg, self._poses)
+            self._poses = MemcachedPoses(mc_cfg, self._poses, namespace_of(self._file))
         self.memcached = memcached
         if self.test_mode or strict:  # there a broken sample is an error: better now than in the middle
             self._check_all()
@@ -104,6 +113,10 @@ class PoseDataset(Dataset):
 
     def __len__(self) -> int:
         return len(self.annotations)
+
+    @property
+    def shards(self) -> np.ndarray | None:
+        return self.annotations.shards if isinstance(self.annotations, Packed) else None
 
     def __repr__(self) -> str:
         split = f', split {self.split}' if self.split else ''
@@ -119,7 +132,10 @@ class PoseDataset(Dataset):
         sample = {key: value for key, value in annotation.items() if key not in _UNUSED}
         if 'keypoint' not in annotation:
             sample.update(self._read_poses(annotation))
-        check_poses(sample, f'sample {annotation[self._identifier]} of {self.ann_file}')
+        known = isinstance(self.annotations, Packed) and self.annotations.is_fit(
+            index
+        )  # its numbers, when it was packed
+        check_poses(sample, f'sample {annotation[self._identifier]} of {self.ann_file}', finite=not known)
         if self._masks_boxes:
             sample['anno_inds'] = np.asarray(annotation['box_score']) >= self.box_thr
         if self.data_prefix:
@@ -151,6 +167,8 @@ class PoseDataset(Dataset):
 
     def _check_all(self) -> None:
         """Raise ``ACLNetError`` for the first sample that is unfit, as far as the annotation file tells."""
+        if isinstance(self.annotations, Packed) and self.annotations.sound:
+            return  # as was found when they were packed
         kinds: dict[tuple[int, ...], str] = {}
         for annotation in self.annotations:
             if 'keypoint' not in annotation:
@@ -166,7 +184,7 @@ class PoseDataset(Dataset):
                 f'{other} has {other_kind}'
             )
 
-    def _valid(self, annotations: list[dict], ratio: float) -> list[dict]:
+    def _valid(self, annotations: list[dict] | Packed, ratio: float) -> list[dict] | Packed:
         """The annotations with enough valid frames."""
         threshold = self.box_thr
         if not ratio or threshold is None:  # one is not given without the other
@@ -179,8 +197,8 @@ class PoseDataset(Dataset):
                     f"{self.ann_file} has no '{lacking[0]}'; leave out valid_ratio"
                 )
         kept = [
-            annotation
-            for annotation in annotations
+            position
+            for position, annotation in enumerate(annotations)
             if self._valid_frames(annotation, threshold) >= ratio * annotation['total_frames']
         ]
         if not kept:
@@ -188,7 +206,7 @@ class PoseDataset(Dataset):
                 f'valid_ratio={ratio} with box_thr={self.box_thr} leaves none of the '
                 f'{len(annotations)} annotations of {self.ann_file}; lower one of them'
             )
-        return kept
+        return annotations.take(kept) if isinstance(annotations, Packed) else [annotations[i] for i in kept]
 
     def _valid_frames(self, annotation: dict, threshold: float) -> int:
         for key, frames in annotation['valid'].items():
@@ -201,9 +219,12 @@ class PoseDataset(Dataset):
 
     def _classes(self) -> np.ndarray:
         """(N,) int64 labels; sets ``num_classes``."""
-        for annotation in self.annotations:
-            self._check_class(annotation, annotation['label'])
-        labels = np.array([annotation['label'] for annotation in self.annotations], np.int64).reshape(-1)
+        labels = self.annotations.labels if isinstance(self.annotations, Packed) else None
+        limit = MAX_CLASSES if self._limit is None else self._limit
+        if labels is None or labels.min() < 0 or labels.max() >= limit:
+            for annotation in self.annotations:
+                self._check_class(annotation, annotation['label'])
+            labels = np.array([annotation['label'] for annotation in self.annotations], np.int64).reshape(-1)
         self.num_classes = int(labels.max()) + 1 if self._limit is None else self._limit
         return labels
 

@@ -67,6 +67,9 @@ class EpochBatchSampler(_BatchSampler):
         drop_last: whether to leave out a short last step.
         num_replicas: number of ranks n.
         rank: this one, from 0.
+        shards_at_once: for data larger than memory, how many shards of a packed store the samples of a stretch of the
+            epoch come from: shards are drawn in random order, and the samples of so many of them mixed. None mixes all;
+            where the data are no store, so does any number.
 
     Raises ``ACLNetError`` where an argument is wrong, or an epoch would have no sample.
     """
@@ -80,8 +83,13 @@ class EpochBatchSampler(_BatchSampler):
         drop_last: bool = False,
         num_replicas: int = 1,
         rank: int = 0,
+        shards_at_once: int | None = None,
     ) -> None:
         super().__init__(dataset, batch_size, num_replicas, rank)
+        whole = isinstance(shards_at_once, (int, np.integer)) and not isinstance(shards_at_once, bool)
+        if shards_at_once is not None and not (whole and shards_at_once > 0):
+            raise ACLNetError(f'shards_at_once must be a whole number from 1 up, or None, got {shards_at_once!r}')
+        self.shards_at_once = shards_at_once
         self.shuffle = shuffle
         self.seed = check_seed(getattr(dataset, 'seed', 0) if seed is None else seed)
         self.drop_last = drop_last
@@ -110,7 +118,13 @@ class EpochBatchSampler(_BatchSampler):
         occurrence = np.arange(len(index)) - np.repeat(repeats.cumsum() - repeats, repeats)
         draw = np.sort(occurrence * len(repeats) + index)  # one pass through the dataset after the other
         if self.shuffle:
-            draw = _rng(self.seed, self.epoch, _ORDER).permutation(draw)
+            rng = _rng(self.seed, self.epoch, _ORDER)
+            draw = rng.permutation(draw)
+            shards = None if self.shards_at_once is None else self.dataset.shards
+            if shards is not None:
+                _, shard = np.unique(shards, return_inverse=True)  # from 0 on, without gaps
+                window = rng.permutation(shard.max() + 1) // self.shards_at_once
+                draw = draw[np.argsort(window[shard[draw % len(repeats)]], kind='stable')]
         return np.stack([draw % len(repeats), draw], axis=1)
 
     def step(self, position: int) -> list[list[SampleKey]]:

@@ -82,6 +82,17 @@ class ConcatDataset(Dataset):
     def __len__(self) -> int:
         return int(self._ends[-1])
 
+    @property
+    def shards(self) -> np.ndarray | None:
+        """Those of the datasets, one after the other; what is in memory counts as one."""
+        if all(dataset.shards is None for dataset in self.datasets):
+            return None
+        parts: list[np.ndarray] = []
+        for dataset in self.datasets:
+            shards = np.zeros(len(dataset), np.int64) if dataset.shards is None else dataset.shards
+            parts.append(shards + (1 + parts[-1].max() if parts else 0))
+        return np.concatenate(parts)
+
     def __repr__(self) -> str:
         return f'ConcatDataset({", ".join(map(repr, self.datasets))})'
 
@@ -114,12 +125,16 @@ class RepeatDataset(Dataset):
         self.strict = self.dataset.strict
         self.num_classes = self.dataset.num_classes
         self.labels = np.concatenate([self.dataset.labels] * times)
-        self.identifiers = self.dataset.identifiers * times
+        self.identifiers = [*self.dataset.identifiers] * times
         if self.dataset.weights is not None:
             self.weights = np.tile(self.dataset.weights, times)
 
     def __len__(self) -> int:
         return self.times * len(self.dataset)
+
+    @property
+    def shards(self) -> np.ndarray | None:
+        return None if self.dataset.shards is None else np.tile(self.dataset.shards, self.times)
 
     def __repr__(self) -> str:
         return f'RepeatDataset({self.times} times {self.dataset!r})'

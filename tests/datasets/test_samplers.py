@@ -167,3 +167,56 @@ def test_wrong_arguments(args, words):
     with pytest.raises(ACLNetError) as caught:
         EpochBatchSampler(Sized([0] * 4), **args)
     assert words in str(caught.value)
+
+
+class Sharded(Sized):
+    def __init__(self, shards, **kwargs):
+        super().__init__([0] * len(shards), **kwargs)
+        self.shards = np.array(shards)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    sizes=st.lists(st.integers(0, 12), min_size=1, max_size=9).filter(any),
+    at_once=st.integers(1, 10),
+    batch_size=st.integers(1, 5),
+    ranks=st.integers(1, 3),
+    epoch=st.integers(1, 50),
+)
+def test_shards_are_read_some_at_a_time(sizes, at_once, batch_size, ranks, epoch):
+    dataset = Sharded(np.repeat(np.arange(len(sizes)), sizes), seed=epoch)
+    options = dict(epoch=epoch, shards_at_once=at_once)
+    order = [key for step in steps(dataset, len(dataset), 1, **options) for key in step[0]]
+    assert sorted(key.index for key in order) == list(range(len(dataset)))
+    groups = [sorted({int(dataset.shards[key.index]) for key in order})]
+    if at_once < len(groups[0]):  # cut the epoch where the set of open shards is full and exhausted
+        groups, left = [set()], dict(enumerate(sizes))
+        for key in order:
+            shard = int(dataset.shards[key.index])
+            if shard not in groups[-1] and len(groups[-1]) == at_once:
+                assert not any(left[other] for other in groups[-1])
+                groups.append(set())
+            groups[-1].add(shard)
+            left[shard] -= 1
+        assert sum(map(len, groups)) == sum(map(bool, sizes))
+    got = steps(dataset, batch_size, ranks, **options)
+    assert got == oracle.deal(order, batch_size, ranks)
+    resumed = EpochBatchSampler(dataset, batch_size, num_replicas=ranks, shards_at_once=at_once)
+    resumed.set_epoch(epoch, len(got) // 2)
+    assert list(resumed) == [step[0] for step in got[len(got) // 2 :]]
+    assert resumed.step(len(got) - 1) == got[-1]
+
+
+def test_shards_of_repeats_and_of_data_in_memory():
+    kept = [np.arange(10).tolist(), np.zeros(10, int).tolist()]
+    for shards in kept:
+        sampler = EpochBatchSampler(Sharded(shards, class_prob=[2.5]), 4, shards_at_once=1)
+        index, draw = sampler.order().T
+        assert Counter(index.tolist()).total() == 25 and len(set(draw.tolist())) == 25
+    plain = Sized([0] * 10)
+    plain.shards = None
+    same = [EpochBatchSampler(plain, 4, shards_at_once=n).order().tolist() for n in (None, 3)]
+    assert same[0] == same[1]
+    for bad in (0, True, 1.5, 'all'):
+        with pytest.raises(ACLNetError, match='shards_at_once must be a whole number from 1 up, or None'):
+            EpochBatchSampler(plain, 4, shards_at_once=bad)

@@ -81,3 +81,16 @@ def test_wrong_arguments(path, make, words):
     with pytest.raises(ACLNetError) as caught:
         make(path)
     assert words in str(caught.value)
+
+
+def test_shards_of_stores_one_after_the_other(tmp_path):
+    from aclnet.datasets import PoseDataset
+
+    path = annotation_file(tmp_path / 'a.pkl')
+    store, memory = PoseDataset(path, [], pack=True), PoseDataset(path, [], pack=False)
+    assert store.shards.tolist() == [0] * 12 and memory.shards is None
+    assert ConcatDataset([memory, store, store]).shards.tolist() == [0] * 12 + [1] * 12 + [2] * 12
+    assert ConcatDataset([memory, memory]).shards is None and RepeatDataset(memory, 2).shards is None
+    repeated = RepeatDataset(store, 2)
+    assert repeated.shards.tolist() == [0] * 24 and repeated.identifiers == [*store.identifiers] * 2
+    assert ConcatDataset([memory, store]).identifiers == [*memory.identifiers] * 2

@@ -11,7 +11,7 @@ import pytest
 from aclnet.launch import take_restarts
 from tests.run import ROOT, shell
 
-PYTHON = ['data/make_demo.py', 'draw.py', 'ensemble.py', 'test.py', 'train.py']
+PYTHON = ['data/make_demo.py', 'data/pack.py', 'draw.py', 'ensemble.py', 'test.py', 'train.py']
 PYTHON += ['data/check.py', 'data/download.py']
 SHELL = ['dist_test.sh', 'dist_train.sh', 'lint.sh', 'quickstart.sh', 'run_tests.sh']
 

@@ -17,7 +17,7 @@ from aclnet.errors import ACLNetError, names, shown
 from aclnet.files import load_pickle
 from aclnet.limits import MAX_FRAMES
 
-__all__ = ['AnnotationFile', 'load_annotations']
+__all__ = ['AnnotationFile', 'check_annotation', 'load_annotations']
 
 
 def _is_number(value: Any) -> bool:
@@ -45,6 +45,24 @@ _KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     'box_score': (_is_scores, 'one number per pose'),
     'valid': (_is_valid_frames, 'a dict of box thresholds and numbers of frames'),
 }  # what an annotation need not have, but must have right
+
+
+def check_annotation(path: str, position: int, annotation: Any, identifier: str) -> None:
+    """Raise ``ACLNetError`` where an annotation of the file ``path`` lacks what it needs or has it wrong."""
+    if not isinstance(annotation, dict):
+        raise ACLNetError(f'{path}: annotation {position} must be a dict, got {type(annotation).__name__}')
+    if not isinstance(annotation.get(identifier), str):
+        raise ACLNetError(
+            f"{path}: annotation {position} needs a '{identifier}' string, got {shown(annotation.get(identifier))}"
+        )
+    if 'label' not in annotation:
+        raise ACLNetError(f"{path}: annotation {annotation[identifier]} needs a 'label'")
+    for key, (fits, wanted) in _KEYS.items():
+        value = annotation.get(key)
+        if value is not None and not fits(value):
+            raise ACLNetError(
+                f'{path}: annotation {annotation[identifier]} needs {wanted} as {key}, got {shown(value)}'
+            )
 
 
 class AnnotationFile:
@@ -83,7 +101,7 @@ class AnnotationFile:
         first = self.annotations[0]
         self.identifier = 'filename' if isinstance(first, dict) and 'filename' in first else 'frame_dir'
         for position, annotation in enumerate(self.annotations):
-            self._check(position, annotation)
+            check_annotation(path, position, annotation, self.identifier)
         self._warn_of_doubles()
 
     def _warn_of_doubles(self) -> None:
@@ -96,23 +114,6 @@ class AnnotationFile:
                 f'({count[doubles[0]]} annotations), and splits take all annotations of a name; give each its own',
                 stacklevel=3,
             )
-
-    def _check(self, position: int, annotation: Any) -> None:
-        if not isinstance(annotation, dict):
-            raise ACLNetError(f'{self.path}: annotation {position} must be a dict, got {type(annotation).__name__}')
-        if not isinstance(annotation.get(self.identifier), str):
-            raise ACLNetError(
-                f"{self.path}: annotation {position} needs a '{self.identifier}' string, "
-                f'got {shown(annotation.get(self.identifier))}'
-            )
-        if 'label' not in annotation:
-            raise ACLNetError(f"{self.path}: annotation {annotation[self.identifier]} needs a 'label'")
-        for key, (fits, wanted) in _KEYS.items():
-            value = annotation.get(key)
-            if value is not None and not fits(value):
-                raise ACLNetError(
-                    f'{self.path}: annotation {annotation[self.identifier]} needs {wanted} as {key}, got {shown(value)}'
-                )
 
     def select(self, split: str | None = None) -> list[dict]:
         """The annotations of a split, or all of them, in the file's order.

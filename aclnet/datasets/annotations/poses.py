@@ -9,13 +9,14 @@ from aclnet.errors import ACLNetError
 __all__ = ['check_poses', 'is_finite']
 
 
-def check_poses(sample: dict, where: str) -> None:
+def check_poses(sample: dict, where: str, finite: bool = True) -> None:
     """Check the poses of a sample, if it has any.
 
     Args:
         sample: with ``keypoint`` (M, T, V, C), or (n, V, C) where persons and frames are told apart later, and perhaps
             ``keypoint_score`` of the same shape without C, and ``total_frames``.
         where: how errors name it, e.g. ``'sample a of data/mine.pkl'``.
+        finite: whether to look at the numbers too, and not only at shapes.
 
     Raises:
         ACLNetError: what should be an array of finite numbers isn't, there is no person or frame, or scores or
@@ -23,9 +24,9 @@ def check_poses(sample: dict, where: str) -> None:
     """
     if 'keypoint' not in sample:
         return
-    shape = _numbers(sample, 'keypoint', where).shape
+    shape = _numbers(sample, 'keypoint', where, finite).shape
     if 'keypoint_score' in sample:
-        scores = _numbers(sample, 'keypoint_score', where).shape
+        scores = _numbers(sample, 'keypoint_score', where, finite).shape
         if scores != shape[:-1]:
             raise ACLNetError(f'keypoint_score of {where} must be one number per joint, {shape[:-1]}, got {scores}')
     if len(shape) == 4 and 0 in shape:
@@ -38,13 +39,15 @@ def check_poses(sample: dict, where: str) -> None:
         )
 
 
-def _numbers(sample: dict, key: str, where: str) -> np.ndarray:
+def _numbers(sample: dict, key: str, where: str, check: bool) -> np.ndarray:
     try:
         array = np.asarray(sample[key])
     except ValueError:  # lists of different lengths
         array = np.empty(0, object)
     if array.dtype.kind not in 'fiu':
         raise ACLNetError(f'{key} of {where} must be one array of numbers, got {array.dtype}')
+    if not check:
+        return array
     finite = is_finite(array)
     if not finite.all():
         raise ACLNetError(

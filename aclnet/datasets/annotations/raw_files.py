@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,11 @@ class RawFiles:
     Args:
         ann_file: the annotation file; a ``raw_file`` is relative to the working directory, or else to its folder.
         keep: how many raw files stay in memory, the last used ones: one file holds several clips.
+        folders: where to look first, by the path below ``kpfiles`` or else by the name alone.
     """
 
-    def __init__(self, ann_file: str | os.PathLike, keep: int = 4) -> None:
+    def __init__(self, ann_file: str | os.PathLike, keep: int = 4, folders: Sequence[str] = ()) -> None:
+        self.folders = tuple(folders)
         self.folder = os.path.dirname(os.fspath(ann_file))
         self.keep = keep
         self._recent: OrderedDict[str, dict] = OrderedDict()
@@ -38,7 +41,7 @@ class RawFiles:
             ACLNetError: the file is missing (says where to get it) or damaged, or lacks the poses of this clip.
         """
         name = annotation['frame_dir']
-        path = self._find(annotation)
+        path = self.find(annotation)
         content = self._load(path)
         if name not in content:
             raise ACLNetError(f'raw file {path} holds no poses of sample {name}; unpack kpfiles.zip anew')
@@ -50,15 +53,24 @@ class RawFiles:
             )
         return {'keypoint': poses['keypoint'], 'frame_inds': poses['frame_inds']}
 
-    def _find(self, annotation: dict) -> str:
-        raw_file = annotation['raw_file']
-        for path in (raw_file, os.path.join(self.folder, raw_file)):
+    def find(self, annotation: dict) -> str:
+        """Path of an annotation's raw file.
+
+        Raises:
+            ACLNetError: the annotation names none, or it isn't there (says where to get it).
+        """
+        raw_file = annotation.get('raw_file')
+        if not raw_file:
+            raise ACLNetError(f'sample {annotation.get("frame_dir")} has neither keypoint nor raw_file')
+        below = raw_file.rpartition('kpfiles/')[2]
+        first = [os.path.join(folder, name) for folder in self.folders for name in (below, os.path.basename(raw_file))]
+        for path in (*first, raw_file, os.path.join(self.folder, raw_file)):
             if os.path.isfile(path):
                 return path
+        where = f'in {", ".join(self.folders)}' if self.folders else 'in the working directory'
         raise ACLNetError(
-            f'raw file {raw_file} of sample {annotation["frame_dir"]} is neither in the working '
-            f'directory nor in {self.folder or "."}; unpack kpfiles.zip from {KINETICS_POSES} '
-            'under data/k400'
+            f'raw file {raw_file} of sample {annotation["frame_dir"]} is neither {where} nor in {self.folder or "."}; '
+            f'unpack kpfiles.zip from {KINETICS_POSES} under data/k400'
         )
 
     def _load(self, path: str) -> dict:

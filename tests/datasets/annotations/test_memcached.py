@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from aclnet.datasets import PoseDataset
-from aclnet.datasets.annotations import MemcachedPoses, RawFiles, memcached
+from aclnet.datasets.annotations import MemcachedPoses, RawFiles, memcached, namespace_of
 from aclnet.errors import ACLNetError
 from tests.datasets.samples import kinetics_files, poses, write
 
@@ -258,11 +258,55 @@ def test_a_dataset_reads_through_it(server, client, tmp_path):
     path, values = kinetics_files(tmp_path)
     dataset = PoseDataset(path, pipeline=[], split='train', memcached=True, mc_cfg=server[:2])
     assert all(same(sample, values[sample['frame_dir']]) for sample in dataset)
-    assert all(same(client.get(name), value) for name, value in values.items())
+    keys = {name: memcached.server_key(name, namespace_of(dataset._file)) for name in values}
+    assert all(same(client.get(keys[name]), value) for name, value in values.items())
+    assert not any(client.get(name) for name in values)
 
 
-@pytest.mark.parametrize('mc_cfg', ['localhost', ('localhost',), ('localhost', '22077'), ('localhost', 0), None, 5])
+def test_two_data_sets_never_mix(server, tmp_path):
+    """Files that differ in their poses or annotations alone have other keys, though all names are the same."""
+    sets = {}
+    for folder, seed in (('a', 0), ('b', 1)):
+        path, values = kinetics_files(tmp_path / folder, seed=seed)
+        sets[path] = values
+    shutil.copytree(tmp_path / 'a', tmp_path / 'c')  # the same annotations with other poses
+    _, values = kinetics_files(tmp_path / 'd', seed=5)
+    for raw_file in os.listdir(tmp_path / 'd/kpfiles'):
+        shutil.copy(tmp_path / 'd/kpfiles' / raw_file, tmp_path / 'c/kpfiles' / raw_file)
+    sets[str(tmp_path / 'c/kinetics.pkl')] = values
+    for _ in range(2):
+        for path, values in sets.items():
+            for sample in PoseDataset(path, pipeline=[], memcached=True, mc_cfg=server[:2]):
+                assert same(sample, values[sample['frame_dir']])
+    packed = PoseDataset(path, [], pack=True, memcached=True, mc_cfg=server[:2])  # annotations in a store, same keys
+    assert packed._poses.namespace == PoseDataset(path, [], pack=False, memcached=True)._poses.namespace
+
+
+@pytest.mark.parametrize('name', ['a b', 'x' * 250, 'tab\t', 'ü'])
+def test_keys_are_legal_in_every_namespace(name):
+    keys = {memcached.server_key(name, space) for space in ('', '0' * 16, '1' * 16)}
+    assert len(keys) == 3 and all(0 < len(key) <= 250 and key.isascii() and key.isprintable() for key in keys)
+    assert not any(' ' in key for key in keys)
+
+
+@pytest.mark.parametrize(
+    'mc_cfg',
+    [
+        'localhost',
+        ('localhost',),
+        ('localhost', '22077'),
+        ('localhost', 0),
+        None,
+        5,
+        {},
+        dict(host='a', port=1, size=2),
+        dict(host='a', port=1, item_mb=2000),
+    ],
+)
 def test_the_address_is_checked(tmp_path, mc_cfg):
     with pytest.raises(ACLNetError) as caught:
         MemcachedPoses(mc_cfg, RawFiles(tmp_path / 'k.pkl'))
-    assert str(caught.value) == f"mc_cfg must be (host, port), e.g. ('localhost', 22077), got {mc_cfg!r}"
+    assert str(caught.value) == (
+        "mc_cfg must be (host, port), e.g. ('localhost', 22077), or a dict of them that may have memory_mb and "
+        f'item_mb, got {mc_cfg!r}'
+    )
