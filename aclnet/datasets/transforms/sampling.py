@@ -16,6 +16,7 @@ from aclnet.datasets.transforms.base import (
     check_positive,
     check_size,
     fail,
+    float32_of,
     keypoint_of,
     numbers_of,
     require,
@@ -114,7 +115,7 @@ class UniformSampleDecode(_UniformSampling):
         draws = self._draws(sample)
         check_size(sample, (len(keypoint), self.num_clips * self.clip_len, *keypoint.shape[2:]), self)
         clips = [self._clip(draws, keypoint.shape[1]) for _ in range(self.num_clips)]
-        sample['keypoint'] = keypoint[:, np.concatenate(clips)]
+        sample['keypoint'] = keypoint.take(np.concatenate(clips), axis=1)
         self._mark(sample)
         return sample
 
@@ -186,7 +187,7 @@ class PoseDecode:
         if len(chosen) and not -total <= chosen.min() <= chosen.max() < total:
             raise fail(sample, self, f'needs frame_inds from 0 to {total - 1}, got {chosen.min()} to {chosen.max()}')
         check_size(sample, (len(keypoint), len(chosen), *keypoint.shape[2:]), self)
-        sample['keypoint'] = keypoint[:, chosen].astype(np.float32, copy=False)
+        sample['keypoint'] = float32_of(keypoint.take(chosen, axis=1))
         if score is not None:
-            sample['keypoint_score'] = score[:, chosen].astype(np.float32, copy=False)
+            sample['keypoint_score'] = float32_of(score.take(chosen, axis=1))
         return sample
