@@ -75,7 +75,7 @@ class Dataset(abc.ABC):
         epoch, index, draw = self._resolve(key)
         seed = (check_seed(self.seed), 0 if self.test_mode else epoch, draw)
         try:
-            return self.get(index, np.random.default_rng(seed))
+            return self.get(index, _generator(seed))
         except ACLNetError as error:
             if self.test_mode or self.strict:
                 raise
@@ -86,7 +86,7 @@ class Dataset(abc.ABC):
         broken = [(self.identifiers[index], str(error))]
         for other in self._substitutes(index, seed):
             try:
-                sample = self.get(other, np.random.default_rng(seed))
+                sample = self.get(other, _generator(seed))
             except ACLNetError as again:
                 broken.append((self.identifiers[other], str(again)))
                 continue
@@ -121,6 +121,11 @@ class Dataset(abc.ABC):
             raise IndexError(f'index {index} is beyond the {len(self)} samples of the dataset')
         index %= len(self)
         return epoch, index, index if draw is None else draw
+
+
+def _generator(seed: tuple[int, ...]) -> np.random.Generator:
+    """``numpy.random.default_rng(seed)``, made a little faster where its parts fit into words."""
+    return np.random.default_rng(np.array(seed, np.uint32) if max(seed) < 2**32 else seed)
 
 
 def check_seed(seed: Any) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from aclnet.datasets.annotations import MemcachedPoses, RawFiles, check_poses, load_annotations
 from aclnet.datasets.base import Dataset
+from aclnet.datasets.kept import KEEP_BYTES, KeptSamples, check_keep_bytes
 from aclnet.datasets.transforms import Compose
 from aclnet.errors import ACLNetError, names, shown
 from aclnet.limits import MAX_CLASSES
@@ -42,6 +43,9 @@ class PoseDataset(Dataset):
         multi_class: whether labels are lists of classes; samples then carry a multi-hot (num_classes,) float32 label.
         num_classes: number of classes; None takes the largest label + 1.
         strict: whether a broken sample is an error in training too; else another one stands in for it.
+        keep_bytes: memory for what the pipeline's leading fixed transforms (such as ``PreNormalize3D``) made of
+            samples, which then isn't computed again. Every process that loads, so each worker, fills as much of its
+            own. 0 keeps nothing; samples are the same.
 
     Raises ``ACLNetError`` where the file, the split, a label or an argument is wrong, or where nothing is left; in test
     mode, or where ``strict``, also where the poses of a sample are unfit.
@@ -68,6 +72,7 @@ class PoseDataset(Dataset):
         multi_class: bool = False,
         num_classes: int | None = None,
         strict: bool = False,
+        keep_bytes: int = KEEP_BYTES,
     ) -> None:
         if not isinstance(ann_file, (str, os.PathLike)):
             raise ACLNetError(f'ann_file must be the path of an annotation file, got {ann_file!r}')
@@ -82,11 +87,13 @@ class PoseDataset(Dataset):
         self.strict = strict
         self.multi_class = multi_class
         self.pipeline = Compose(pipeline)
+        self._kept = KeptSamples(check_keep_bytes(keep_bytes) if self.pipeline.fixed else 0)
         self._file = load_annotations(self.ann_file)  # held, so that other datasets of this file share its arrays
         self.box_thr = _threshold(valid_ratio, box_thr)
         self._masks_boxes = bool(valid_ratio)
         self.annotations = self._valid(self._file.select(split), valid_ratio or 0)
         self._identifier = self._file.identifier
+        self._fit = np.zeros(len(self.annotations), bool)  # whose poses in the annotation file were found fit for use
         self.identifiers = [annotation[self._identifier] for annotation in self.annotations]
         self._limit = _class_count(num_classes)  # labels are below it; None where they are counted
         self.labels = self._multi_hot() if multi_class else self._classes()
@@ -115,11 +122,25 @@ class PoseDataset(Dataset):
         Raises:
             ACLNetError: its poses are missing or unfit, see ``check_poses``, or a transform cannot work with it.
         """
+        sample = self._kept.get(index)
+        if sample is None:
+            raw = self._raw(index)
+            sample = self.pipeline.begin(dict(raw))
+            self._kept.put(index, sample, raw)
+        sample['rng'] = rng
+        sample = self.pipeline.finish(sample)
+        sample.pop('rng', None)
+        return sample
+
+    def _raw(self, index: int) -> dict:
+        """The sample at ``index`` before all transforms, with nothing random in it."""
         annotation = self.annotations[index]
         sample = {key: value for key, value in annotation.items() if key not in _UNUSED}
         if 'keypoint' not in annotation:
             sample.update(self._read_poses(annotation))
-        check_poses(sample, f'sample {annotation[self._identifier]} of {self.ann_file}')
+        if not self._fit[index]:
+            check_poses(sample, f'sample {annotation[self._identifier]} of {self.ann_file}')
+            self._fit[index] = 'keypoint' in annotation
         if self._masks_boxes:
             sample['anno_inds'] = np.asarray(annotation['box_score']) >= self.box_thr
         if self.data_prefix:
@@ -132,10 +153,7 @@ class PoseDataset(Dataset):
             test_mode=self.test_mode,
             modality='Pose',
             start_index=0,
-            rng=rng,
         )
-        sample = self.pipeline(sample)
-        sample.pop('rng', None)
         return sample
 
     def _read_poses(self, annotation: dict) -> dict:
@@ -152,12 +170,13 @@ class PoseDataset(Dataset):
     def _check_all(self) -> None:
         """Raise ``ACLNetError`` for the first sample that is unfit, as far as the annotation file tells."""
         kinds: dict[tuple[int, ...], str] = {}
-        for annotation in self.annotations:
+        for index, annotation in enumerate(self.annotations):
             if 'keypoint' not in annotation:
                 self._check_source(annotation)
                 continue
             name = annotation[self._identifier]
             check_poses(annotation, f'sample {name} of {self.ann_file}')
+            self._fit[index] = True
             kinds.setdefault(np.shape(annotation['keypoint'])[2:], name)
         if len(kinds) > 1:
             (kind, name), (other_kind, other) = list(kinds.items())[:2]

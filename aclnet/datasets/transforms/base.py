@@ -62,7 +62,7 @@ def float32_of(array: np.ndarray) -> np.ndarray:
 def turned(keypoint: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Every joint of ``keypoint`` (M, T, V, C) multiplied by ``matrix`` (C, C), in float32."""
     flat = float32_of(keypoint).reshape(-1, len(matrix))  # one product: a small one per frame takes twice the time
-    return (flat @ matrix.T.astype(np.float32)).reshape(keypoint.shape)
+    return (flat @ np.ascontiguousarray(matrix.T, np.float32)).reshape(keypoint.shape)
 
 
 def name_of(sample: dict) -> str:

@@ -28,6 +28,8 @@ class DecompressPose:
     Raises ``ACLNetError`` where these don't fit each other or no pose is left. Source: PYSKL's.
     """
 
+    fixed = True
+
     def __init__(self, squeeze: bool = True, max_person: int = 10) -> None:
         self.squeeze = squeeze
         self.max_person = check_positive(max_person, 'max_person', self, MAX_PERSONS)

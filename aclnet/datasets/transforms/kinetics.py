@@ -20,6 +20,8 @@ class KineticsTransform:
     for other joints, or where there is no score. Source: ACLNet's published FineGYM and Kinetics configs.
     """
 
+    fixed = True
+
     def __call__(self, sample: dict) -> dict:
         keypoint = keypoint_of(sample, self, channels=(2, 3))
         check_layout(sample, keypoint, skeletons.get('coco'), self)
