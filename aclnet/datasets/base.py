@@ -112,7 +112,7 @@ class Dataset(abc.ABC):
         draw = None
         if isinstance(key, (int, np.integer)):
             epoch, index = self.epoch, int(key)
-        elif isinstance(key, tuple) and len(key) in (2, 3) and all(isinstance(part, Integral) for part in key):
+        elif isinstance(key, tuple) and len(key) in (2, 3) and all(isinstance(part, (int, Integral)) for part in key):
             epoch, index, *rest = map(int, key)
             draw = rest[0] if rest else None
         else:
@@ -130,6 +130,6 @@ def _generator(seed: tuple[int, ...]) -> np.random.Generator:
 
 def check_seed(seed: Any) -> int:
     """``seed`` if it is a whole number from 0 up; raises ``ACLNetError`` otherwise."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, (int, Integral)) or seed < 0:
         raise ACLNetError(f'seed must be a whole number from 0 up, got {seed!r}')
     return int(seed)

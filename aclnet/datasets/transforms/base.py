@@ -147,7 +147,7 @@ def check_layout(sample: dict, keypoint: np.ndarray, layout: Layout, who: object
 def check_frames(sample: dict, keypoint: np.ndarray, who: object) -> None:
     """Raise ``ACLNetError`` where ``total_frames`` says otherwise than ``keypoint``."""
     total = sample.get('total_frames', keypoint.shape[1])
-    if not isinstance(total, Integral) or total != keypoint.shape[1]:
+    if not isinstance(total, (int, Integral)) or total != keypoint.shape[1]:
         raise fail(
             sample,
             who,
@@ -157,7 +157,7 @@ def check_frames(sample: dict, keypoint: np.ndarray, who: object) -> None:
 
 def check_size(sample: dict, shape: Sequence[int], who: object) -> None:
     """Raise ``ACLNetError`` where an array of ``shape`` is too large to be made."""
-    if math.prod(int(size) for size in shape) > MAX_VALUES:
+    if math.prod(map(int, shape)) > MAX_VALUES:
         raise fail(sample, who, f'would make an array of shape {tuple(map(int, shape))}, above {MAX_VALUES:,} numbers')
 
 

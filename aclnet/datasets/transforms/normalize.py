@@ -102,8 +102,8 @@ def _leader_first(keypoint: np.ndarray, present: np.ndarray, filled: np.ndarray)
 
 def _shifted(keypoint: np.ndarray, by: np.ndarray, present: np.ndarray) -> np.ndarray:
     """A copy with ``by`` (3,) added to the joints that are present, the others being 0."""
-    persons, frames, joints, _ = keypoint.shape
-    rows = keypoint.reshape(persons, frames, -1) + np.tile(by, joints)  # frame by frame, not joint by joint
+    whole = np.broadcast_to(by, keypoint.shape[2:]).ravel()  # V·3: a sum per frame, and not one per joint
+    rows = keypoint.reshape(-1, len(whole)) + whole
     if not present.all():
         rows.reshape(-1, 3)[np.flatnonzero(~present)] = 0
     return rows.reshape(keypoint.shape)
