@@ -27,6 +27,7 @@ __all__ = [
     'check_positive',
     'check_probability',
     'check_size',
+    'copy_channels',
     'fail',
     'float32_of',
     'is_fixed',
@@ -63,6 +64,12 @@ def turned(keypoint: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Every joint of ``keypoint`` (M, T, V, C) multiplied by ``matrix`` (C, C), in float32."""
     flat = float32_of(keypoint).reshape(-1, len(matrix))  # one product: a small one per frame takes twice the time
     return (flat @ np.ascontiguousarray(matrix.T, np.float32)).reshape(keypoint.shape)
+
+
+def copy_channels(array: np.ndarray, out: np.ndarray) -> None:
+    """Copy ``array`` (..., C) into the first C channels of ``out``: one by one, as rows of C numbers take far longer."""
+    for channel in range(array.shape[-1]):
+        out[..., channel] = array[..., channel]
 
 
 def name_of(sample: dict) -> str:
@@ -186,7 +193,7 @@ def with_score(sample: dict, keypoint: np.ndarray, who: object) -> np.ndarray:
     if score is None:
         return float32_of(keypoint)
     merged = np.empty((*keypoint.shape[:3], keypoint.shape[3] + 1), np.float32)
-    merged[..., :-1] = keypoint
+    copy_channels(keypoint, merged)
     merged[..., -1] = score
     return merged
 
