@@ -48,9 +48,9 @@ class KeptSamples:
             sample[key] = sample[key].copy()  # for transforms that write into arrays in spite of the rule
         return sample
 
-    def put(self, index: int, sample: dict, source: dict) -> None:
-        """Keep ``sample`` if there is room; the arrays that ``source`` holds as well take none and are shared."""
-        made = tuple(key for key, value in sample.items() if _is_new(value, source.get(key)))
+    def put(self, index: int, sample: dict, annotation: dict) -> None:
+        """Keep ``sample`` if there is room; arrays that are still those of its annotation take none and are shared."""
+        made = tuple(key for key, value in sample.items() if _is_new(value, annotation.get(key)))
         size = _OVERHEAD + sum(sample[key].nbytes for key in made)
         if index in self._samples or self.used + size > self.limit:
             return
@@ -58,8 +58,8 @@ class KeptSamples:
         self.used += size
 
 
-def _is_new(value: Any, source: Any) -> bool:
-    return isinstance(value, np.ndarray) and value is not source
+def _is_new(value: Any, original: Any) -> bool:
+    return isinstance(value, np.ndarray) and value is not original
 
 
 def check_keep_bytes(value: Any) -> int:

@@ -87,7 +87,8 @@ class PoseDataset(Dataset):
         self.strict = strict
         self.multi_class = multi_class
         self.pipeline = Compose(pipeline)
-        self._kept = KeptSamples(check_keep_bytes(keep_bytes) if self.pipeline.fixed else 0)
+        keep_bytes = check_keep_bytes(keep_bytes)
+        self._kept = KeptSamples(keep_bytes if self.pipeline.fixed else 0)
         self._file = load_annotations(self.ann_file)  # held, so that other datasets of this file share its arrays
         self.box_thr = _threshold(valid_ratio, box_thr)
         self._masks_boxes = bool(valid_ratio)
@@ -124,9 +125,8 @@ class PoseDataset(Dataset):
         """
         sample = self._kept.get(index)
         if sample is None:
-            raw = self._raw(index)
-            sample = self.pipeline.begin(dict(raw))
-            self._kept.put(index, sample, raw)
+            sample = self.pipeline.begin(self._raw(index))
+            self._kept.put(index, sample, self.annotations[index])
         sample['rng'] = rng
         sample = self.pipeline.finish(sample)
         sample.pop('rng', None)

@@ -67,7 +67,7 @@ def turned(keypoint: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def copy_channels(array: np.ndarray, out: np.ndarray) -> None:
-    """Copy ``array`` (..., C) into the first C channels of ``out``: one by one, as rows of C numbers take far longer."""
+    """Copy ``array`` (..., C) into the first C channels of ``out``; one by one, as rows of C numbers take longer."""
     for channel in range(array.shape[-1]):
         out[..., channel] = array[..., channel]
 
