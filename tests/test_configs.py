@@ -122,7 +122,8 @@ def test_values(dataset, stream):
     small = dataset in ('utd_mhad', 'nw_ucla')
 
     data = cfg.data
-    assert (data.videos_per_gpu, data.workers_per_gpu, data.test_dataloader) == (batch, workers, {'videos_per_gpu': 1})
+    assert (data.videos_per_gpu, data.workers_per_gpu) == (batch, workers)
+    assert not {'train_dataloader', 'val_dataloader', 'test_dataloader'} & set(data), 'one batch for all phases'
     assert [data[phase].type for phase in ('train', 'val', 'test')] == ['PoseDataset'] * 3
     assert [data[phase].ann_file for phase in ('train', 'val', 'test')] == [ann_file] * 3
     assert [data[phase].split for phase in ('train', 'val', 'test')] == [train_split, test_split, test_split]

@@ -58,6 +58,9 @@ def build_loader(
 ) -> DataLoader:
     """This rank's loader, from ``data``'s general keys and its ``{name}_dataloader``.
 
+    Without one of its own, validation and test take as many samples at a time as training: a test sample is ten clips,
+    but no graph is kept of it, and scores don't depend on the batch.
+
     ``equal_steps`` gives all ranks the same number of batches, which losses need and scoring doesn't.
     """
     data = cfg.data

@@ -80,7 +80,7 @@ class Dataset(abc.ABC):
         epoch, index, draw = self._resolve(key)
         seed = (check_seed(self.seed), 0 if self.test_mode else epoch, draw)
         try:
-            return self.get(index, np.random.default_rng(seed))
+            return self.get(index, _generator(seed))
         except ACLNetError as error:
             if self.test_mode or self.strict:
                 raise
@@ -91,7 +91,7 @@ class Dataset(abc.ABC):
         broken = [(self.identifiers[index], str(error))]
         for other in self._substitutes(index, seed):
             try:
-                sample = self.get(other, np.random.default_rng(seed))
+                sample = self.get(other, _generator(seed))
             except ACLNetError as again:
                 broken.append((self.identifiers[other], str(again)))
                 continue
@@ -117,7 +117,7 @@ class Dataset(abc.ABC):
         draw = None
         if isinstance(key, (int, np.integer)):
             epoch, index = self.epoch, int(key)
-        elif isinstance(key, tuple) and len(key) in (2, 3) and all(isinstance(part, Integral) for part in key):
+        elif isinstance(key, tuple) and len(key) in (2, 3) and all(isinstance(part, (int, Integral)) for part in key):
             epoch, index, *rest = map(int, key)
             draw = rest[0] if rest else None
         else:
@@ -128,8 +128,13 @@ class Dataset(abc.ABC):
         return epoch, index, index if draw is None else draw
 
 
+def _generator(seed: tuple[int, ...]) -> np.random.Generator:
+    """``numpy.random.default_rng(seed)``, made a little faster where its parts fit into words."""
+    return np.random.default_rng(np.array(seed, np.uint32) if max(seed) < 2**32 else seed)
+
+
 def check_seed(seed: Any) -> int:
     """``seed`` if it is a whole number from 0 up; raises ``ACLNetError`` otherwise."""
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, (int, Integral)) or seed < 0:
         raise ACLNetError(f'seed must be a whole number from 0 up, got {seed!r}')
     return int(seed)

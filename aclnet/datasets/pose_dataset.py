@@ -11,6 +11,7 @@ import numpy as np
 
 from aclnet.datasets.annotations import MemcachedPoses, Packed, RawFiles, check_poses, namespace_of, open_annotations
 from aclnet.datasets.base import Dataset
+from aclnet.datasets.kept import KEEP_BYTES, KeptSamples, check_keep_bytes
 from aclnet.datasets.transforms import Compose
 from aclnet.errors import ACLNetError, names, shown
 from aclnet.limits import MAX_CLASSES
@@ -44,6 +45,9 @@ class PoseDataset(Dataset):
         strict: whether a broken sample is an error in training too; else another one stands in for it.
         pack: whether a pickle is packed into a store beside it, which is read instead; None packs those of 64 MB or
             more.
+        keep_bytes: memory for what the pipeline's leading fixed transforms (such as ``PreNormalize3D``) made of
+            samples, which then isn't computed again. Every process that loads, so each worker, fills as much of its
+            own. 0 keeps nothing; samples are the same.
 
     Raises ``ACLNetError`` where the file, the split, a label or an argument is wrong, or where nothing is left; in test
     mode, or where ``strict``, also where the poses of a sample are unfit.
@@ -71,6 +75,7 @@ class PoseDataset(Dataset):
         num_classes: int | None = None,
         strict: bool = False,
         pack: bool | None = None,
+        keep_bytes: int = KEEP_BYTES,
     ) -> None:
         if not isinstance(ann_file, (str, os.PathLike)):
             raise ACLNetError(f'ann_file must be the path of an annotation file, got {ann_file!r}')
@@ -87,11 +92,14 @@ class PoseDataset(Dataset):
         self.strict = strict
         self.multi_class = multi_class
         self.pipeline = Compose(pipeline)
+        keep_bytes = check_keep_bytes(keep_bytes)
+        self._kept = KeptSamples(keep_bytes if self.pipeline.fixed else 0)
         self._file = open_annotations(self.ann_file, pack)  # held, so that other datasets of this file share its arrays
         self.box_thr = _threshold(valid_ratio, box_thr)
         self._masks_boxes = bool(valid_ratio)
         self.annotations = self._valid(self._file.select(split), valid_ratio or 0)
         self._identifier = self._file.identifier
+        self._fit = np.zeros(len(self.annotations), bool)  # whose poses in the annotation file were found fit for use
         self.identifiers = (
             self.annotations.names
             if isinstance(self.annotations, Packed)
@@ -128,14 +136,25 @@ class PoseDataset(Dataset):
         Raises:
             ACLNetError: its poses are missing or unfit, see ``check_poses``, or a transform cannot work with it.
         """
-        annotation = self.annotations[index]
+        sample = self._kept.get(index)
+        if sample is None:
+            annotation = self.annotations[index]
+            sample = self.pipeline.begin(self._raw(index, annotation))
+            self._kept.put(index, sample, {} if isinstance(self.annotations, Packed) else annotation)
+        sample['rng'] = rng
+        sample = self.pipeline.finish(sample)
+        sample.pop('rng', None)
+        return sample
+
+    def _raw(self, index: int, annotation: dict) -> dict:
+        """The sample at ``index`` before all transforms, with nothing random in it."""
         sample = {key: value for key, value in annotation.items() if key not in _UNUSED}
         if 'keypoint' not in annotation:
             sample.update(self._read_poses(annotation))
-        known = isinstance(self.annotations, Packed) and self.annotations.is_fit(
-            index
-        )  # its numbers, when it was packed
-        check_poses(sample, f'sample {annotation[self._identifier]} of {self.ann_file}', finite=not known)
+        if not self._fit[index]:
+            packed = isinstance(self.annotations, Packed) and self.annotations.is_fit(index)  # its numbers were looked at
+            check_poses(sample, f'sample {annotation[self._identifier]} of {self.ann_file}', finite=not packed)
+            self._fit[index] = 'keypoint' in annotation
         if self._masks_boxes:
             sample['anno_inds'] = np.asarray(annotation['box_score']) >= self.box_thr
         if self.data_prefix:
@@ -148,10 +167,7 @@ class PoseDataset(Dataset):
             test_mode=self.test_mode,
             modality='Pose',
             start_index=0,
-            rng=rng,
         )
-        sample = self.pipeline(sample)
-        sample.pop('rng', None)
         return sample
 
     def _read_poses(self, annotation: dict) -> dict:
@@ -170,12 +186,13 @@ class PoseDataset(Dataset):
         if isinstance(self.annotations, Packed) and self.annotations.sound:
             return  # as was found when they were packed
         kinds: dict[tuple[int, ...], str] = {}
-        for annotation in self.annotations:
+        for index, annotation in enumerate(self.annotations):
             if 'keypoint' not in annotation:
                 self._check_source(annotation)
                 continue
             name = annotation[self._identifier]
             check_poses(annotation, f'sample {name} of {self.ann_file}')
+            self._fit[index] = True
             kinds.setdefault(np.shape(annotation['keypoint'])[2:], name)
         if len(kinds) > 1:
             (kind, name), (other_kind, other) = list(kinds.items())[:2]

@@ -15,6 +15,15 @@ PARENTS = {
     'kinect20': [1, 2, 2, 2, 2, 4, 5, 6, 2, 8, 9, 10, 0, 12, 13, 14, 0, 16, 17, 18],
 }
 
+SWAPS = {  # joints that a mirror exchanges
+    'nturgb+d': [(4, 8), (5, 9), (6, 10), (7, 11), (12, 16), (13, 17), (14, 18), (15, 19), (21, 23), (22, 24)],
+    'kinect20': [(4, 8), (5, 9), (6, 10), (7, 11), (12, 16), (13, 17), (14, 18), (15, 19)],
+}
+LIMBS = {
+    'nturgb+d': [[4, 5, 6, 7, 21, 22], [12, 13, 14, 15], [8, 9, 10, 11, 23, 24], [16, 17, 18, 19]],
+    'kinect20': [[4, 5, 6, 7], [12, 13, 14, 15], [8, 9, 10, 11], [16, 17, 18, 19]],
+}
+
 
 def rotation_onto(source, target):
     """Rodrigues' rotation of one vector onto another, entry by entry."""
@@ -87,6 +96,24 @@ def rotate(keypoint, angles):
     return keypoint
 
 
+def mirror(keypoint, layout):
+    """The joints of left and right exchanged, coordinates as they are."""
+    out = np.array(keypoint, np.float64)
+    for m, t in np.ndindex(out.shape[:2]):
+        for a, b in SWAPS[layout]:
+            out[m, t, a], out[m, t, b] = keypoint[m, t, b], keypoint[m, t, a]
+    return out
+
+
+def drop(keypoint, joints):
+    """The joints zeroed in every frame of every person."""
+    out = np.array(keypoint, np.float64)
+    for m, t in np.ndindex(out.shape[:2]):
+        for v in joints:
+            out[m, t, v] = 0
+    return out
+
+
 def flip(keypoint, width, left, right):
     """Of keypoints (M, T, V, C) or, with a width of None, scores (M, T, V)."""
     out = np.array(keypoint, np.float64)
@@ -153,28 +180,48 @@ def sample_indices(total, length, clips, p_interval=(1, 1), seed=255, decode=Tru
     """
     state = np.random.get_state()
     np.random.seed(seed)
+    draws = np.random.rand, np.random.randint, np.random.choice
+    chosen = drawn_indices(draws, total, length, clips, p_interval, decode, test_mode=True)
+    np.random.set_state(state)
+    return chosen
+
+
+def training_indices(rng, total, length, clips=1, p_interval=(1, 1), decode=True):
+    """Frames of training clips, from the sample's generator."""
+    return drawn_indices((rng.random, rng.integers, rng.choice), total, length, clips, p_interval, decode, False)
+
+
+def drawn_indices(draws, total, length, clips, p_interval, decode, test_mode):
+    rand, randint, choice = draws
     chosen = []
     for clip in range(clips):
-        u = np.random.rand()
+        u = rand()
         n = max(1, int((u * (p_interval[1] - p_interval[0]) + p_interval[0]) * total))
-        off = np.random.randint(total - n + 1)
+        off = randint(total - n + 1)
         if n < length:
             if decode:
-                start = np.random.randint(0, n)
+                start = randint(0, n)
                 frames = [(start + i) % n for i in range(length)]
+            elif not test_mode:
+                start = randint(0, n)
+                frames = [start + i for i in range(length)]
             else:
                 start = clip if n < clips else clip * n // clips
                 frames = [start + i for i in range(length)]
         elif n < 2 * length:
-            slots = set(np.random.choice(length + 1, n - length, replace=False).tolist())
+            slots = set(choice(length + 1, n - length, replace=False).tolist())
             frames = [i + sum(slot <= i for slot in slots) for i in range(length)]
         else:
             bounds = [i * n // length for i in range(length + 1)]
-            step = np.random.randint(np.array([bounds[i + 1] - bounds[i] for i in range(length)]))
+            step = randint(np.array([bounds[i + 1] - bounds[i] for i in range(length)]))
             frames = [bounds[i] + int(step[i]) for i in range(length)]
-        chosen += [frame + off if decode else (frame + off) % total for frame in frames]
-    np.random.set_state(state)
+        chosen += [int(frame + off) if decode else int((frame + off) % total) for frame in frames]
     return chosen
+
+
+def gather(keypoint, frames):
+    """The chosen frames of every person, one by one."""
+    return np.array([[person[frame] for frame in frames] for person in keypoint], np.float64)
 
 
 def decompress(keypoint, frame_inds, anno_inds=None, total_frames=None, squeeze=True, max_person=10):

@@ -12,10 +12,12 @@ from aclnet.datasets.transforms.base import (
     check_layout,
     check_probability,
     fail,
+    float32_of,
     keypoint_of,
     require,
     rng_of,
     score_of,
+    turned,
 )
 from aclnet.errors import ACLNetError, shown
 from aclnet.limits import MAX_PIXELS
@@ -47,16 +49,20 @@ class RandomRot:
             matrix = _rotation_3d(rng.uniform(-self.theta, self.theta, 3))
         else:
             matrix = _rotation_2d(rng.uniform(-self.theta, self.theta))
-        sample['keypoint'] = keypoint.astype(np.float32, copy=False) @ matrix.T.astype(np.float32)
+        sample['keypoint'] = turned(keypoint, matrix)
         return sample
 
 
 def _rotation_3d(angles: np.ndarray) -> np.ndarray:
-    (cx, cy, cz), (sx, sy, sz) = np.cos(angles), np.sin(angles)
-    about_x = np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]])
-    about_y = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
-    about_z = np.array([[cz, sz, 0], [-sz, cz, 0], [0, 0, 1]])
-    return about_z @ about_y @ about_x
+    """Rz·Ry·Rx, multiplied out: three arrays and their products would take as long as turning the clip."""
+    (cx, cy, cz), (sx, sy, sz) = np.cos(angles).tolist(), np.sin(angles).tolist()
+    return np.array(
+        [
+            [cz * cy, cz * sy * sx + sz * cx, sz * sx - cz * sy * cx],
+            [-sz * cy, cz * cx - sz * sy * sx, sz * sy * cx + cz * sx],
+            [sy, -cy * sx, cy * cx],
+        ]
+    )
 
 
 def _rotation_2d(angle: float) -> np.ndarray:
@@ -85,9 +91,9 @@ class SpatialFlip:
         check_layout(sample, keypoint, self.layout, self)
         score = score_of(sample, keypoint, self)
         if rng_of(sample).random() < self.p:
-            sample['keypoint'] = keypoint[:, :, self.layout.mirror]
+            sample['keypoint'] = keypoint.take(self.layout.mirror, axis=2)
             if score is not None:
-                sample['keypoint_score'] = score[:, :, self.layout.mirror]
+                sample['keypoint_score'] = score.take(self.layout.mirror, axis=2)
         return sample
 
 
@@ -162,12 +168,12 @@ class Flip:
         sample['flip_direction'] = self.direction
         if sample['flip']:
             order[self.left_kp], order[self.right_kp] = self.right_kp, self.left_kp
-            keypoint = keypoint[:, :, order].astype(np.float32, copy=False)
+            keypoint = float32_of(keypoint.take(order, axis=2))
             x = keypoint[..., 0]
             keypoint[..., 0] = np.where(x != 0, width - x, x)
             sample['keypoint'] = keypoint
             if score is not None:
-                sample['keypoint_score'] = score[:, :, order]
+                sample['keypoint_score'] = score.take(order, axis=2)
         return sample
 
     def _width(self, sample: dict) -> float:

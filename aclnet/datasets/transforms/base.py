@@ -2,6 +2,9 @@
 
 A sample is a dict. ``keypoint`` is (M persons, T frames, V joints, C channels), ``keypoint_score``, where there is one,
 (M, T, V). Its arrays may belong to the dataset: a transform replaces an array, it never writes into one.
+
+A transform whose class says ``fixed = True`` draws nothing: what it makes of a sample is the same in every epoch, so
+that a dataset may keep it. Subclasses don't inherit that, since they may draw.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import torch
 
 from aclnet.errors import ACLNetError, names, nearest, shown
 from aclnet.limits import MAX_FRAMES, MAX_PERSONS, MAX_VALUES
@@ -23,13 +27,17 @@ __all__ = [
     'check_positive',
     'check_probability',
     'check_size',
+    'copy_channels',
     'fail',
+    'float32_of',
+    'is_fixed',
     'keypoint_of',
     'name_of',
     'numbers_of',
     'require',
     'rng_of',
     'score_of',
+    'turned',
     'with_score',
 ]
 
@@ -38,6 +46,30 @@ def rng_of(sample: dict) -> np.random.Generator:
     """The sample's own generator (key ``rng``), or a fresh one for a sample that has none."""
     rng = sample.get('rng')
     return np.random.default_rng() if rng is None else rng
+
+
+def is_fixed(transform: object) -> bool:
+    """Whether a transform's own class says that it makes the same of a sample in every epoch."""
+    return vars(type(transform)).get('fixed', False) is True
+
+
+def float32_of(array: np.ndarray) -> np.ndarray:
+    """``array`` in float32; itself where it is that already."""
+    if array.dtype == np.float16 and array.flags.c_contiguous and array.flags.writeable:
+        return torch.from_numpy(array).float().numpy()  # the same numbers as numpy's, several times as fast
+    return array.astype(np.float32, copy=False)
+
+
+def turned(keypoint: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Every joint of ``keypoint`` (M, T, V, C) multiplied by ``matrix`` (C, C), in float32."""
+    flat = float32_of(keypoint).reshape(-1, len(matrix))  # one product: a small one per frame takes twice the time
+    return (flat @ np.ascontiguousarray(matrix.T, np.float32)).reshape(keypoint.shape)
+
+
+def copy_channels(array: np.ndarray, out: np.ndarray) -> None:
+    """Copy ``array`` (..., C) into the first C channels of ``out``; one by one, as rows of C numbers take longer."""
+    for channel in range(array.shape[-1]):
+        out[..., channel] = array[..., channel]
 
 
 def name_of(sample: dict) -> str:
@@ -122,7 +154,7 @@ def check_layout(sample: dict, keypoint: np.ndarray, layout: Layout, who: object
 def check_frames(sample: dict, keypoint: np.ndarray, who: object) -> None:
     """Raise ``ACLNetError`` where ``total_frames`` says otherwise than ``keypoint``."""
     total = sample.get('total_frames', keypoint.shape[1])
-    if not isinstance(total, Integral) or total != keypoint.shape[1]:
+    if not isinstance(total, (int, Integral)) or total != keypoint.shape[1]:
         raise fail(
             sample,
             who,
@@ -132,7 +164,7 @@ def check_frames(sample: dict, keypoint: np.ndarray, who: object) -> None:
 
 def check_size(sample: dict, shape: Sequence[int], who: object) -> None:
     """Raise ``ACLNetError`` where an array of ``shape`` is too large to be made."""
-    if math.prod(int(size) for size in shape) > MAX_VALUES:
+    if math.prod(map(int, shape)) > MAX_VALUES:
         raise fail(sample, who, f'would make an array of shape {tuple(map(int, shape))}, above {MAX_VALUES:,} numbers')
 
 
@@ -159,9 +191,9 @@ def with_score(sample: dict, keypoint: np.ndarray, who: object) -> np.ndarray:
     score = score_of(sample, keypoint, who)
     sample.pop('keypoint_score', None)
     if score is None:
-        return keypoint.astype(np.float32, copy=False)
+        return float32_of(keypoint)
     merged = np.empty((*keypoint.shape[:3], keypoint.shape[3] + 1), np.float32)
-    merged[..., :-1] = keypoint
+    copy_channels(keypoint, merged)
     merged[..., -1] = score
     return merged
 

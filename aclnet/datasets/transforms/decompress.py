@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from aclnet.datasets.transforms.base import check_positive, check_size, fail, numbers_of, require
+from aclnet.datasets.transforms.base import (
+    check_positive,
+    check_size,
+    copy_channels,
+    fail,
+    float32_of,
+    numbers_of,
+    require,
+)
 from aclnet.errors import shown
 from aclnet.limits import MAX_PERSONS
 from aclnet.registry import TRANSFORMS
@@ -28,15 +36,18 @@ class DecompressPose:
     Raises ``ACLNetError`` where these don't fit each other or no pose is left. Source: PYSKL's.
     """
 
+    fixed = True
+
     def __init__(self, squeeze: bool = True, max_person: int = 10) -> None:
         self.squeeze = squeeze
         self.max_person = check_positive(max_person, 'max_person', self, MAX_PERSONS)
 
     def __call__(self, sample: dict) -> dict:
         keypoint, frames = self._poses(sample)
+        in_order = bool((frames[1:] >= frames[:-1]).all())
         if self.squeeze:
-            kept, frames = np.unique(frames, return_inverse=True)
-            total = len(kept)
+            frames = _renumbered(frames, in_order)
+            total = int(frames.max()) + 1
         else:
             total = check_positive(require(sample, 'total_frames', self), 'total_frames', self)
             if frames.min() < 0 or frames.max() >= total:
@@ -44,19 +55,24 @@ class DecompressPose:
                     sample, self, f'needs frame_inds from 0 to {total - 1}, got {frames.min()} to {frames.max()}'
                 )
         count = np.bincount(frames, minlength=total)
-        keypoint = keypoint.astype(np.float32, copy=False)
-        if count.max() > self.max_person:
-            order = np.lexsort((-keypoint[..., 2].sum(-1), frames))  # by frame, then by score; stable
-        else:
-            order = np.argsort(frames, kind='stable')
-        keypoint, frames = keypoint[order], frames[order]
+        keypoint = float32_of(keypoint)
+        persons, joints = min(int(count.max()), self.max_person), keypoint.shape[1]
+        crowded = count.max() > persons
+        if crowded or not in_order:
+            # by frame, and then by score or as they came; stable
+            order = np.lexsort((-keypoint[..., 2].sum(-1), frames)) if crowded else np.argsort(frames, kind='stable')
+            keypoint, frames = keypoint[order], frames[order]
         person = np.arange(len(frames)) - (count.cumsum() - count)[frames]
-        kept = person < self.max_person
-        shape = (min(count.max(), self.max_person), total, *keypoint.shape[1:])
-        check_size(sample, shape, self)
-        out = np.zeros(shape, np.float32)
-        out[person[kept], frames[kept]] = keypoint[kept]
-        sample['keypoint'], sample['keypoint_score'] = out[..., :2], out[..., 2]
+        if crowded:
+            kept = person < persons
+            keypoint, frames, person = keypoint[kept], frames[kept], person[kept]
+        check_size(sample, (persons, total, joints, 3), self)
+        xy = np.empty((*keypoint.shape[:2], 2), np.float32)
+        copy_channels(keypoint[..., :2], xy)
+        sample['keypoint'] = np.zeros((persons, total, joints, 2), np.float32)
+        sample['keypoint'][person, frames] = xy
+        sample['keypoint_score'] = np.zeros((persons, total, joints), np.float32)
+        sample['keypoint_score'][person, frames] = keypoint[..., 2]
         sample['total_frames'] = total
         return sample
 
@@ -83,3 +99,12 @@ class DecompressPose:
         if not len(frames):
             raise fail(sample, self, 'found no pose to use; lower box_thr, raise valid_ratio, or drop the sample')
         return keypoint, frames.astype(np.int64)
+
+
+def _renumbered(frames: np.ndarray, in_order: bool) -> np.ndarray:
+    """(n,) the rank, from 0, of each frame number among those that occur."""
+    if not in_order:
+        return np.unique(frames, return_inverse=True)[1]
+    ranks = np.zeros(len(frames), np.int64)
+    np.cumsum(frames[1:] != frames[:-1], out=ranks[1:])
+    return ranks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aclnet import skeletons
-from aclnet.datasets.transforms.base import check_layout, fail, keypoint_of, with_score
+from aclnet.datasets.transforms.base import check_layout, copy_channels, fail, keypoint_of, score_of
 from aclnet.registry import TRANSFORMS
 
 __all__ = ['KineticsTransform']
@@ -20,6 +20,8 @@ class KineticsTransform:
     for other joints, or where there is no score. Source: ACLNet's published FineGYM and Kinetics configs.
     """
 
+    fixed = True
+
     def __call__(self, sample: dict) -> dict:
         keypoint = keypoint_of(sample, self, channels=(2, 3))
         check_layout(sample, keypoint, skeletons.get('coco'), self)
@@ -31,11 +33,14 @@ class KineticsTransform:
                 f'needs x, y and one score per joint, got {keypoint.shape[-1]} channels '
                 f'{"and" if scored else "without"} keypoint_score',
             )
-        keypoint = with_score(sample, keypoint, self)
+        score = score_of(sample, keypoint, self)
+        sample.pop('keypoint_score', None)
         out = np.empty((*keypoint.shape[:2], 20, 3), np.float32)
-        out[:, :, :17] = keypoint
-        out[:, :, 17] = (keypoint[:, :, 11] + keypoint[:, :, 12]) / 2
-        out[:, :, 19] = (keypoint[:, :, 5] + keypoint[:, :, 6]) / 2
+        copy_channels(keypoint, out[:, :, :17])
+        if score is not None:
+            out[:, :, :17, 2] = score
+        out[:, :, 17] = (out[:, :, 11] + out[:, :, 12]) / 2
+        out[:, :, 19] = (out[:, :, 5] + out[:, :, 6]) / 2
         out[:, :, 18] = (out[:, :, 17] + out[:, :, 19]) / 2
         sample['keypoint'] = out
         return sample

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aclnet.datasets.transforms.base import check_frames, fail, keypoint_of
+from aclnet.datasets.transforms.base import check_frames, fail, float32_of, keypoint_of, turned
 from aclnet.errors import ACLNetError
 from aclnet.registry import TRANSFORMS
 
@@ -32,6 +32,8 @@ class PreNormalize3D:
     ``ACLNetError`` where the channels are not 3 or a joint doesn't exist. Source: PYSKL's, as ACLNet's configs use it.
     """
 
+    fixed = True
+
     def __init__(
         self,
         zaxis: Sequence[int] = (0, 1),
@@ -53,17 +55,20 @@ class PreNormalize3D:
         keypoint = keypoint_of(sample, self, channels=(3,))
         check_frames(sample, keypoint, self)
         self._check_joints(sample, keypoint.shape[2])
-        if not keypoint.any():
+        keypoint = float32_of(keypoint)
+        sizes = np.abs(keypoint).reshape(-1, 3) @ np.ones(3, np.float32)  # any(-1) takes many times as long
+        present = sizes.reshape(keypoint.shape[:3]) != 0  # M T V
+        filled = present.any(2)  # M T
+        if not filled.any():
             return sample
-        keypoint = _leader_first(keypoint)
+        keypoint, present = _leader_first(keypoint, present, filled)
         if self.align_center:
             center = keypoint[0, 0, self._center(keypoint.shape[2])].copy()
-            present = keypoint.any(-1, keepdims=True)
-            keypoint = (keypoint - center) * present
+            keypoint = _shifted(keypoint, -center, present)
             sample['body_center'] = center
         if self.align_spine:
-            keypoint = _turned(keypoint, self.zaxis[1], self.zaxis[0], (0, 0, 1))
-            keypoint = _turned(keypoint, self.xaxis[0], self.xaxis[1], (1, 0, 0))
+            keypoint = _upright(keypoint, self.zaxis[1], self.zaxis[0], (0, 0, 1))
+            keypoint = _upright(keypoint, self.xaxis[0], self.xaxis[1], (1, 0, 0))
         sample['keypoint'] = keypoint
         sample['total_frames'] = keypoint.shape[1]
         return sample
@@ -82,19 +87,32 @@ class PreNormalize3D:
             raise fail(sample, self, f'uses joint {beyond[0]}, but keypoint has {num_joints} joints')
 
 
-def _leader_first(keypoint: np.ndarray) -> np.ndarray:
-    """float32 copy with the leader first and only the frames in which it is not empty."""
-    filled = np.asarray(keypoint.any((2, 3)))  # M T
+def _leader_first(keypoint: np.ndarray, present: np.ndarray, filled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``keypoint`` and ``present`` with the leader first and only the frames in which it is not empty.
+
+    The same arrays where that is so already.
+    """
     leader = int(filled.sum(1).argmax())  # argmax takes the first of equals
+    if leader == 0 and filled[0].all():
+        return keypoint, present
     order = np.array([leader, *(person for person in range(len(keypoint)) if person != leader)])
-    return keypoint[np.ix_(order, np.flatnonzero(filled[leader]))].astype(np.float32)
+    kept = np.ix_(order, np.flatnonzero(filled[leader]))
+    return keypoint[kept], present[kept]
 
 
-def _turned(keypoint: np.ndarray, head: int, tail: int, target: tuple[int, int, int]) -> np.ndarray:
+def _shifted(keypoint: np.ndarray, by: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """A copy with ``by`` (3,) added to the joints that are present, the others being 0."""
+    whole = np.broadcast_to(by, keypoint.shape[2:]).ravel()  # V·3: a sum per frame, and not one per joint
+    rows = keypoint.reshape(-1, len(whole)) + whole
+    if not present.all():
+        rows.reshape(-1, 3)[np.flatnonzero(~present)] = 0
+    return rows.reshape(keypoint.shape)
+
+
+def _upright(keypoint: np.ndarray, head: int, tail: int, target: tuple[int, int, int]) -> np.ndarray:
     """Rotate everything by what brings the leader's tail → head of the first frame onto ``target``."""
     direction = (keypoint[0, 0, head] - keypoint[0, 0, tail]).astype(np.float64)
-    matrix = _rotation(direction, np.array(target, np.float64)).astype(np.float32)
-    return keypoint @ matrix.T
+    return turned(keypoint, _rotation(direction, np.array(target, np.float64)))
 
 
 def _rotation(source: np.ndarray, target: np.ndarray) -> np.ndarray:

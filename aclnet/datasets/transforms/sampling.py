@@ -16,6 +16,7 @@ from aclnet.datasets.transforms.base import (
     check_positive,
     check_size,
     fail,
+    float32_of,
     keypoint_of,
     numbers_of,
     require,
@@ -31,6 +32,7 @@ __all__ = ['PoseDecode', 'UniformSampleDecode', 'UniformSampleFrames']
 
 
 _Draws = np.random.RandomState | SimpleNamespace
+_KEPT_INDICES = 2**21  # 16 MiB: the test clips of 2,000 different lengths of samples, if they are ten of 100 frames
 
 
 def _in_test_mode(sample: dict) -> bool:
@@ -58,13 +60,27 @@ class _UniformSampling:
             )
         self.p_interval = interval
         self.seed = seed
+        self._test_clips: dict[int, np.ndarray] = {}  # by the number of frames, on which alone they depend
 
-    def _draws(self, sample: dict) -> _Draws:
-        """rand, randint and choice, of the published generator in test mode, else of the sample's own."""
-        if _in_test_mode(sample):
-            return np.random.RandomState(self.seed)
-        rng = rng_of(sample)
-        return SimpleNamespace(rand=rng.random, randint=rng.integers, choice=rng.choice)
+    def _frames(self, sample: dict, total: int) -> np.ndarray:
+        """(num_clips · L,) frames of all clips of a sample of ``total`` frames."""
+        if not _in_test_mode(sample):
+            rng = rng_of(sample)
+            return self._drawn(SimpleNamespace(rand=rng.random, randint=rng.integers, choice=rng.choice), total)
+        frames = self._test_clips.get(total)
+        if frames is None:
+            frames = self._drawn(np.random.RandomState(self.seed), total, test_mode=True)
+            if self.seed is not None and (len(self._test_clips) + 1) * len(frames) <= _KEPT_INDICES:
+                self._test_clips[total] = frames
+        return frames
+
+    def _drawn(self, draws: _Draws, total: int, test_mode: bool = False) -> np.ndarray:
+        clips = [self._clip(draws, total, clip, test_mode) for clip in range(self.num_clips)]
+        return clips[0] if len(clips) == 1 else np.concatenate(clips)
+
+    def _clip(self, draws: _Draws, total: int, clip: int, test_mode: bool) -> np.ndarray:
+        """(L,) frames of one clip."""
+        raise NotImplementedError
 
     def _stretch(self, draws: _Draws, total: int) -> tuple[int, int]:
         """(frames, offset) of the stretch of the sample that a clip is taken from."""
@@ -111,14 +127,12 @@ class UniformSampleDecode(_UniformSampling):
         keypoint = keypoint_of(sample, self)
         check_frames(sample, keypoint, self)
         keypoint = with_score(sample, keypoint, self)
-        draws = self._draws(sample)
         check_size(sample, (len(keypoint), self.num_clips * self.clip_len, *keypoint.shape[2:]), self)
-        clips = [self._clip(draws, keypoint.shape[1]) for _ in range(self.num_clips)]
-        sample['keypoint'] = keypoint[:, np.concatenate(clips)]
+        sample['keypoint'] = keypoint.take(self._frames(sample, keypoint.shape[1]), axis=1)
         self._mark(sample)
         return sample
 
-    def _clip(self, draws: _Draws, total: int) -> np.ndarray:
+    def _clip(self, draws: _Draws, total: int, clip: int, test_mode: bool) -> np.ndarray:
         frames, offset = self._stretch(draws, total)
         if frames >= self.clip_len:
             return self._spread(draws, frames) + offset
@@ -150,9 +164,7 @@ class UniformSampleFrames(_UniformSampling):
             total = keypoint.shape[1]
         else:
             total = check_positive(require(sample, 'total_frames', self), 'total_frames', self)
-        draws = self._draws(sample)
-        clips = [self._clip(draws, total, clip, _in_test_mode(sample)) for clip in range(self.num_clips)]
-        sample['frame_inds'] = np.concatenate(clips) % total + sample.get('start_index', 0)
+        sample['frame_inds'] = self._frames(sample, total) % total + sample.get('start_index', 0)
         self._mark(sample)
         return sample
 
@@ -186,7 +198,7 @@ class PoseDecode:
         if len(chosen) and not -total <= chosen.min() <= chosen.max() < total:
             raise fail(sample, self, f'needs frame_inds from 0 to {total - 1}, got {chosen.min()} to {chosen.max()}')
         check_size(sample, (len(keypoint), len(chosen), *keypoint.shape[2:]), self)
-        sample['keypoint'] = keypoint[:, chosen].astype(np.float32, copy=False)
+        sample['keypoint'] = float32_of(keypoint.take(chosen, axis=1))
         if score is not None:
-            sample['keypoint_score'] = score[:, chosen].astype(np.float32, copy=False)
+            sample['keypoint_score'] = float32_of(score.take(chosen, axis=1))
         return sample

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from aclnet import skeletons
-from aclnet.datasets.transforms.base import check_layout, fail, keypoint_of, require, with_score
+from aclnet.datasets.transforms.base import check_layout, fail, float32_of, keypoint_of, require, with_score
 from aclnet.errors import ACLNetError, nearest
 from aclnet.registry import TRANSFORMS
 from aclnet.skeletons import Layout
@@ -19,8 +19,8 @@ STREAMS = ('j', 'b', 'k', 'jm', 'bm', 'km')
 
 def _to_partner(keypoint: np.ndarray, partner: np.ndarray, mean_score: bool) -> np.ndarray:
     """Joint minus partner joint, (M, T, V, C) float32; the score channel is averaged if asked for."""
-    keypoint = keypoint.astype(np.float32, copy=False)
-    other = keypoint[:, :, partner]
+    keypoint = float32_of(keypoint)
+    other = keypoint.take(partner, axis=2)
     out = keypoint - other
     if mean_score:
         out[..., 2] = (keypoint[..., 2] + other[..., 2]) / 2
@@ -41,8 +41,9 @@ def _kbones(keypoint: np.ndarray, layout: Layout) -> np.ndarray:
 
 def _motion(data: np.ndarray, layout: Layout) -> np.ndarray:
     """Next frame minus this one, (M, T, V, C) float32; the last frame is 0."""
-    data = data.astype(np.float32, copy=False)
-    out = np.zeros_like(data)
+    data = float32_of(data)
+    out = np.empty_like(data)
+    out[:, -1] = 0
     np.subtract(data[:, 1:], data[:, :-1], out=out[:, :-1])
     if _has_score(data, layout) and not layout.subtracts_scores:
         out[:, :-1, :, 2] = (data[:, 1:, :, 2] + data[:, :-1, :, 2]) / 2
@@ -189,6 +190,8 @@ class GenSkeFeat:
         >>> GenSkeFeat(dataset='nturgb+d', feats=['j', 'bm'])(sample)['keypoint'].shape
         (2, 10, 25, 6)
     """
+
+    fixed = True
 
     def __init__(self, dataset: str = 'nturgb+d', feats: Sequence[str] = ('j',), axis: int = -1) -> None:
         if isinstance(feats, str) or not feats:

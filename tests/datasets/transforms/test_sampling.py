@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import aclnet.datasets.transforms.sampling as sampling_module
 from aclnet.datasets.transforms import PoseDecode, UniformSampleDecode, UniformSampleFrames
 from aclnet.errors import ACLNetError
 from aclnet.registry import TRANSFORMS
@@ -33,6 +34,27 @@ def test_test_clips_are_the_published_ones(total, clips, p_interval, seed):
     got = UniformSampleFrames(**args)(numbered(total, test_mode=True))
     assert got['frame_inds'].tolist() == expected and got['frame_inds'].dtype == np.int64
     assert (got['num_clips'], got['clip_len']) == (clips, 10)
+
+
+@pytest.mark.parametrize('seed, draws', [(255, 2), (None, 6)])
+def test_test_clips_are_drawn_once_for_each_length(monkeypatch, seed, draws):
+    made = []
+    random_state = np.random.RandomState
+    monkeypatch.setattr(np.random, 'RandomState', lambda seed: made.append(seed) or random_state(seed))
+    sampling = UniformSampleFrames(10, num_clips=3, seed=seed)
+    first = [sampling(numbered(total, test_mode=True))['frame_inds'] for total in (45, 15) * 3]
+    assert made == [seed] * draws
+    if seed is not None:
+        assert all((first[i] == first[i % 2]).all() for i in range(6)) and len(first[0]) == 30
+
+
+def test_what_is_kept_of_test_clips_is_bounded(monkeypatch):
+    monkeypatch.setattr(sampling_module, '_KEPT_INDICES', 5 * 30)
+    sampling = UniformSampleFrames(10, num_clips=3)
+    for total in (*range(1, 40), *range(1, 40)):
+        got = sampling(numbered(total, test_mode=True))['frame_inds'].tolist()
+        assert got == oracle.sample_indices(total, 10, 3, decode=False)
+    assert len(sampling._test_clips) == 5
 
 
 @pytest.mark.parametrize('cls', [UniformSampleDecode, UniformSampleFrames])
