@@ -49,7 +49,8 @@ def convert(
     Args:
         source: one of ``SOURCES``.
         path: the file or folder of the source.
-        out: a name that ends in ``.pkl``, or else a store's folder.
+        out: a name that ends in ``.pkl``, or else a store's folder. Names of classes that the source has go beside it,
+            into ``<out without .pkl>_classes.txt``.
         options: see there.
         workers: processes; None for one per core.
         strict: whether a broken recording is an error; else it is dropped and named in the summary.
@@ -83,8 +84,8 @@ def convert(
             for done in _run(reader, todo, min(workers, len(todo)), strict):
                 bar.update(done)
         _assemble(reader, paths, out, parts.folder, result)
-        if reader.classes and out.endswith('.pkl'):
-            with atomic_write(f'{out[:-4]}_classes.txt', 'w') as stream:
+        if reader.classes:
+            with atomic_write(f'{out.removesuffix(".pkl")}_classes.txt', 'w') as stream:
                 stream.write('\n'.join(reader.classes) + '\n')
         if summary is not None:
             with atomic_write(summary, 'w') as stream:

@@ -21,6 +21,7 @@ INPUT_JOINTS: dict[str, tuple[str, tuple[int, ...]]] = dict(
     head_first20=('kinect20', (3, 2, 1, 0, *range(4, 20))),
 )
 FORMATS = ('npy', 'npz', 'csv', 'openpose', 'coco')
+_TEXTS = ('files', 'layout', 'key', 'axes')  # what stands on the command line as it is
 _CHANNELS = ('xyz', 'xyzs', 'xy', 'xys')
 
 
@@ -205,14 +206,18 @@ def read_declaration(words: list[str]) -> dict[str, Any]:
     declared: dict[str, Any] = {}
     for word in words:
         key, sign, value = word.partition('=')
+        if key in _TEXTS and sign:
+            declared[key] = value
+            continue
         where = f'declaration {word}'
-        text = value if sign else read_text(word, where)
         try:
-            content = yaml.safe_load(text)
+            content = yaml.safe_load(value if sign else read_text(word, where))
         except (yaml.YAMLError, RecursionError, ValueError):
-            raise ACLNetError(f'{where} cannot be read; it must be YAML or JSON') from None
+            raise ACLNetError(
+                f'{where} cannot be read; it must be YAML or JSON, where a value with braces stands in quotes'
+            ) from None
         if sign:
-            declared[key] = content if key not in ('files', 'layout', 'key', 'axes') else value
+            declared[key] = content
         elif isinstance(content, dict) and all(isinstance(name, str) for name in content):
             declared.update(content)
         else:

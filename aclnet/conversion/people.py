@@ -15,7 +15,7 @@ def flat(values: object, width: int) -> np.ndarray | None:
         array = np.array(values, np.float64)
     except (ValueError, TypeError, OverflowError):
         return None
-    if array.size == 0 or array.size % width or (array.ndim != 1 and array.shape[-1] != width):
+    if array.size == 0 or array.size % width or array.ndim == 0 or (array.ndim > 1 and array.shape[-1] != width):
         return None
     return array.reshape(-1, width)
 

@@ -88,7 +88,7 @@ class HRNet(_Pickle):
             raise broken(recording, 'no img_shape', wrong)
         if 0 in shape:
             raise Dropped(recording.name, 'no body in any frame')
-        yield self._complete(recording, {'total_frames': shape[1], **annotation})
+        yield self._complete(recording, {**annotation, 'total_frames': annotation.get('total_frames', shape[1])})
 
 
 class Kinetics(_Pickle):
