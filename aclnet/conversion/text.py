@@ -50,37 +50,46 @@ def json_of(recording: Recording, path: str | None = None) -> Any:
         raise broken(recording, 'no whole JSON', f'the file is cut short or damaged{where}', line) from None
 
 
-def table(recording: Recording, lines: Sequence[bytes], width: int, numbers: Sequence[int] | None = None) -> np.ndarray:
-    """(len(lines), width) float64: the numbers of lines that all have ``width``, between spaces or commas.
+def table(
+    recording: Recording,
+    lines: Sequence[bytes],
+    width: int,
+    numbers: Sequence[int] | None = None,
+    keep: int | None = None,
+) -> np.ndarray:
+    """(len(lines), keep) float64: the first numbers of lines that all have ``width``, between spaces or commas.
 
     Args:
         recording: named in the error.
         lines: as they stand in the file.
         width: numbers per line.
         numbers: of the lines in the file, from 1; None for 1, 2, 3, ...
+        keep: how many numbers to read of each line; None for all.
 
     Raises:
-        Dropped: a line has more or fewer, or something else than a number.
+        Dropped: a line has more or fewer, or something else than a number among those that are read.
     """
-    lines = [line.replace(b',', b' ') for line in lines]
+    keep = width if keep is None else keep
+    words: list[bytes] = []
     for place, line in enumerate(lines):
-        if len(line.split()) != width:
+        found = line.replace(b',', b' ').split()
+        if len(found) != width:
             number = numbers[place] if numbers else place + 1
-            raise broken(recording, 'wrong number of values', f'needs {width} numbers, has {len(line.split())}', number)
-    text = b'\n'.join(lines)
+            raise broken(recording, 'wrong number of values', f'needs {width} numbers, has {len(found)}', number)
+        words += found[:keep]
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', DeprecationWarning)  # what is no number ends the reading: seen by the size
         try:
-            values = np.fromstring(text, sep=' ')
+            values = np.fromstring(b' '.join(words), sep=' ')
         except ValueError:
             values = np.empty(0)
-    if values.size != len(lines) * width:
-        for place, word in enumerate(text.split()):
+    if values.size != len(words):
+        for place, word in enumerate(words):
             if not _is_number(word):
-                number = numbers[place // width] if numbers else place // width + 1
+                number = numbers[place // keep] if numbers else place // keep + 1
                 raise broken(recording, 'not a number', f'{shown(word.decode("latin-1"))} is no number', number)
-        values = np.array(text.split(), np.float64)
-    return values.reshape(len(lines), width)
+        values = np.array(words, np.float64)
+    return values.reshape(len(lines), keep)
 
 
 def _is_number(word: bytes) -> bool:

@@ -306,7 +306,7 @@ DAMAGE = {
     'utd_mhad: text': ('utd_mhad', 'a9_*', lambda b: b'hello' * 99, 'no whole MATLAB file'),
     'utd_mhad: other': ('utd_mhad', 'a9_*', lambda b: b.replace(b'd_skel', b'd_scel'), 'd_skel must be 20 × 3 × T'),
     'msr_action3d: cut': ('msr_action3d', 'a18*', lambda b: b[:-90], 'lines are no whole number of frames'),
-    'msr_action3d: word': ('msr_action3d', 'a18*', lambda b: b.replace(b'1.0', b'one', 1), "'one' is no number"),
+    'msr_action3d: word': ('msr_action3d', 'a18*', lambda b: b'one' + b[b.index(b' ') :], "line 1: 'one' is no"),
     'sbu: short line': ('sbu', 's02s03/*/*/*', lambda b: b[:-20], 'line 9: needs 91 numbers'),
 }  # fmt: skip
 

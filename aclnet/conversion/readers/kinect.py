@@ -139,7 +139,7 @@ class MSRAction3D(_Kinect):
         if len(lines) % _JOINTS:
             wrong = f'{len(lines)} lines are no whole number of frames of {_JOINTS} joints'
             raise broken(recording, 'cut short', wrong, len(lines))
-        return table(recording, lines, 4).reshape(-1, _JOINTS, 4)[:, self.order, :3]
+        return table(recording, lines, 4, keep=3).reshape(-1, _JOINTS, 3)[:, self.order]
 
     def splits(self, facts: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
         return train_val('xsub', facts, lambda fact: fact['subject'] % 2 == 1)

@@ -117,7 +117,7 @@ def _tracks(recording: Recording) -> tuple[int, list[Track]]:
         raise broken(recording, 'goes on after its end', f'the file has {total} frames, but more lines', at + 1)
     if not bodies:
         raise Dropped(recording.name, 'no body in any frame')
-    joints = table(recording, joint_lines, _VALUES, numbers)[:, :3].reshape(bodies, _JOINTS, 3)
+    joints = table(recording, joint_lines, _VALUES, numbers, keep=3).reshape(bodies, _JOINTS, 3)
     if not np.isfinite(joints).all():
         line = numbers[int(np.flatnonzero(~np.isfinite(joints).all(-1).ravel())[0])]
         raise broken(recording, 'not finite', 'a joint is NaN or infinite', line)
