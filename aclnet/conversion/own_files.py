@@ -43,8 +43,10 @@ def poses_of(recording: Recording, declared: Declaration, persons: int) -> tuple
         return np.zeros((1, 1, declared.joint_count, 3), np.float32), None
     poses = _ordered(recording, declared, poses)
     dimensions = 2 if declared.is_2d else 3
-    if poses.shape[-1] not in (dimensions, dimensions + 1):
-        wrong = f'needs {dimensions} coordinates per joint and perhaps a score, has {poses.shape[-1]} values'
+    fitting = (len(declared.channels),) if declared.channels else (dimensions, dimensions + 1)
+    if poses.shape[-1] not in fitting:
+        wanted = declared.channels or f'{dimensions} coordinates per joint and perhaps a score'
+        wrong = f'needs {wanted}, has {poses.shape[-1]} values per joint'
         raise broken(recording, 'wrong number of channels', wrong)
     with np.errstate(over='ignore', invalid='ignore'):
         poses = (poses * _factors(declared, poses.shape[-1])).astype(np.float32)

@@ -159,6 +159,9 @@ def test_2d_without_scores(tmp_path):
     flat = lambda i: pose(i, 17)[..., :2] * (np.arange(17) != 3)[:, None]  # noqa: E731  joint 3 was not found
     save(tmp_path, lambda path, i: np.save(f'{path}.npy', flat(i)))
     content, _ = converted(tmp_path, layout='coco', files=f'{FILES}.npy', size=[100, 200])
+    assert converted(tmp_path, layout='coco', files=f'{FILES}.npy', size=[9, 9], channels='xy')[1].samples == 4
+    with pytest.raises(ACLNetError, match='needs xys, has 2 values per joint'):
+        converted(tmp_path, layout='coco', files=f'{FILES}.npy', size=[9, 9], channels='xys')
     score = content['annotations'][0]['keypoint_score']
     assert not score[..., 3].any() and np.delete(score, 3, -1).all()
 

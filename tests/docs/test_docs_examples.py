@@ -86,9 +86,8 @@ def commands(page: Path) -> list[str]:
     return [line for line in text.replace('\\\n', ' ').splitlines() if line.strip() and not line.startswith('#')]
 
 
-def parser_of(tool: str):
-    path = ROOT / 'tools' / f'{tool}.py'
-    spec = importlib.util.spec_from_file_location(f'docs_tool_{tool}', path)
+def parser_of(script: str):
+    spec = importlib.util.spec_from_file_location(f'docs_tool_{Path(script).stem}', ROOT / script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return getattr(module, 'parse', None) or module.parse_args
@@ -107,7 +106,7 @@ def parsed(words: list[str]) -> argparse.Namespace | None:
     elif script == 'tools/dist_test.sh':
         assert rest[2].isdigit(), rest
         script, rest = 'tools/test.py', [rest[0], '-C', rest[1], *rest[3:]]
-    return parser_of(Path(script).stem)(rest) if script.endswith('.py') else None
+    return parser_of(script)(rest) if script.endswith('.py') else None
 
 
 @pytest.mark.parametrize('page', PAGES, ids=name)
