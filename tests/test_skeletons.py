@@ -153,3 +153,16 @@ def test_errors(call, words):
 def test_a_layout_has_one_root_and_its_own_joints(parents):
     with pytest.raises(ACLNetError, match="layout 'mine' must name a parent .* exactly one joint, the root"):
         skeletons.Layout('mine', parents, swaps=(), limbs=())
+
+
+@pytest.mark.parametrize('name', ['sbu15', 'mediapipe33'])
+def test_layouts_of_single_sources(name):
+    layout = skeletons.get(name)
+    assert layout.num_joints == int(name[-2:])
+    for joint in range(layout.num_joints):
+        assert layout.mirror[layout.parents[joint]] == layout.parents[layout.mirror[joint]]  # left is as right
+        for _ in range(layout.num_joints):
+            joint = layout.parents[joint]
+        assert joint == layout.root
+    left_arm, left_leg, right_arm, right_leg = layout.limbs
+    assert set(layout.mirror[list(left_arm)]) == set(right_arm) and set(layout.mirror[list(left_leg)]) == set(right_leg)

@@ -20,6 +20,7 @@ _SUBJECTS_120 = _SUBJECTS_60 | {
 }
 _NTU = re.compile(r'S(?P<setup>\d{3})C(?P<camera>\d{3})P(?P<subject>\d{3})R\d{3}A(?P<action>\d{3})')
 _UTD = re.compile(r'a(?P<action>\d{1,2})_s(?P<subject>\d{1,2})_t\d{1,2}')
+_MSR = re.compile(r'a(?P<action>\d{2})_s(?P<subject>\d{2})_e\d{2}')
 _UCLA = re.compile(r'a(?P<action>\d{2})_s\d{2}_e\d{2}_v(?P<view>\d{2})')
 
 
@@ -126,7 +127,17 @@ _ALL = (
         actions=tuple(range(1, 28)),
         protocols=dict(xsub=Protocol('subject', _ODD)),
     ),
-    Benchmark('msr_action3d', 'MSRAction3D', classes=20, joints=20, stem='msr_action3d', names='msr_action3d'),
+    Benchmark(
+        'msr_action3d',
+        'MSRAction3D',
+        classes=20,
+        joints=20,
+        stem='msr_action3d',
+        names='msr_action3d',
+        identifier=_MSR,
+        actions=tuple(range(1, 21)),
+        protocols=dict(xsub=Protocol('subject', _ODD)),
+    ),
     Benchmark('sbu', 'SBU Kinect Interaction', classes=8, joints=15, stem='sbu', names='sbu'),
 )
 BENCHMARKS = {benchmark.name: benchmark for benchmark in _ALL}

@@ -152,7 +152,9 @@ class PoseDataset(Dataset):
         if 'keypoint' not in annotation:
             sample.update(self._read_poses(annotation))
         if not self._fit[index]:
-            packed = isinstance(self.annotations, Packed) and self.annotations.is_fit(index)  # its numbers were looked at
+            packed = isinstance(self.annotations, Packed) and self.annotations.is_fit(
+                index
+            )  # its numbers were looked at
             check_poses(sample, f'sample {annotation[self._identifier]} of {self.ann_file}', finite=not packed)
             self._fit[index] = 'keypoint' in annotation
         if self._masks_boxes:

@@ -15,11 +15,13 @@ import pytest
 
 from aclnet.apis import load_config
 from aclnet.apis.cli import parse_options
+from aclnet.conversion import SOURCES
 from aclnet.launch import take_restarts
 from tests.docs.page import blocks, run
 from tests.run import ROOT, log_lines, shell
 
 PAGES = sorted((ROOT / 'docs').glob('*.md'))
+GUIDE = ROOT / 'data' / 'README.md'
 TRAINED = {'configs.md': 'mine/j.py', 'extending.md': 'mine/parts.py'}  # configs that a page writes, to train
 SKIPPED = {'work_dirs', 'node_modules', 'build', 'dist'}
 EVERY_PAGE = sorted(
@@ -86,9 +88,8 @@ def commands(page: Path) -> list[str]:
     return [line for line in text.replace('\\\n', ' ').splitlines() if line.strip() and not line.startswith('#')]
 
 
-def parser_of(tool: str):
-    path = ROOT / 'tools' / f'{tool}.py'
-    spec = importlib.util.spec_from_file_location(f'docs_tool_{tool}', path)
+def parser_of(script: str):
+    spec = importlib.util.spec_from_file_location(f'docs_tool_{Path(script).stem}', ROOT / script)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return getattr(module, 'parse', None) or module.parse_args
@@ -110,7 +111,7 @@ def parsed(words: list[str]) -> argparse.Namespace | None:
     return parser_of(script.removeprefix('tools/').removesuffix('.py'))(rest) if script.endswith('.py') else None
 
 
-@pytest.mark.parametrize('page', PAGES, ids=name)
+@pytest.mark.parametrize('page', [*PAGES, GUIDE], ids=name)
 def test_the_commands_can_be_given(page, place, monkeypatch):
     made = {block.file for block in blocks(page)}
     monkeypatch.chdir(place)
@@ -131,6 +132,11 @@ def test_the_commands_can_be_given(page, place, monkeypatch):
             for part in key.split('.')[:-1]:
                 parent = parent[int(part) if part.isdigit() else part]
         load_config(args.config, options)
+
+
+def test_every_source_has_its_command_in_the_guide():
+    given = {args.source for args in map(parsed, map(shlex.split, commands(GUIDE))) if hasattr(args, 'source')}
+    assert given | {'custom'} == set(SOURCES)
 
 
 def test_commands_are_found_and_wrong_ones_noticed(place):

@@ -11,7 +11,7 @@ import pytest
 from aclnet.launch import take_restarts
 from tests.run import ROOT, shell
 
-PYTHON = ['data/make_demo.py', 'data/pack.py', 'draw.py', 'ensemble.py', 'test.py', 'train.py']
+PYTHON = ['data/convert.py', 'data/make_demo.py', 'data/pack.py', 'draw.py', 'ensemble.py', 'test.py', 'train.py']
 PYTHON += ['data/check.py', 'data/download.py']
 SHELL = ['dist_test.sh', 'dist_train.sh', 'lint.sh', 'quickstart.sh', 'run_tests.sh']
 
@@ -88,6 +88,7 @@ def test_wrong_usage_shows_the_right_one(words, tmp_path):
 
 @pytest.mark.parametrize('tool', PYTHON)
 def test_an_unknown_option_is_named(tool):
-    words = ['confusion', 'configs/demo/j.py'] if tool == 'draw.py' else ['configs/utd_mhad']
+    words = {'draw.py': ['confusion', 'configs/demo/j.py'], 'data/convert.py': ['ntu60', 'in', 'out.pkl']}
+    words = words.get(tool, ['configs/utd_mhad'])
     done = shell('python', f'tools/{tool}', *words, '--nope')
     assert done.returncode == 2 and done.stderr.startswith('usage:') and '--nope' in done.stderr

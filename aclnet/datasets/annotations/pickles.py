@@ -17,7 +17,7 @@ from aclnet.errors import ACLNetError, names, shown
 from aclnet.files import load_pickle
 from aclnet.limits import MAX_FRAMES
 
-__all__ = ['AnnotationFile', 'check_annotation', 'load_annotations']
+__all__ = ['KEYS', 'AnnotationFile', 'check_annotation', 'load_annotations']
 
 
 def _is_number(value: Any) -> bool:
@@ -38,7 +38,7 @@ def _is_valid_frames(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_is_number, value)) and all(map(_is_number, value.values()))
 
 
-_KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
+KEYS: dict[str, tuple[Callable[[Any], bool], str]] = {
     'total_frames': (_is_frames, f'a whole number up to {MAX_FRAMES:,}'),
     'frame_dir': (lambda value: isinstance(value, str), 'a string'),
     'raw_file': (lambda value: isinstance(value, str), 'a string'),
@@ -57,7 +57,7 @@ def check_annotation(path: str, position: int, annotation: Any, identifier: str)
         )
     if 'label' not in annotation:
         raise ACLNetError(f"{path}: annotation {annotation[identifier]} needs a 'label'")
-    for key, (fits, wanted) in _KEYS.items():
+    for key, (fits, wanted) in KEYS.items():
         value = annotation.get(key)
         if value is not None and not fits(value):
             raise ACLNetError(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aclnet.benchmarks import Benchmark
-from aclnet.datasets.annotations.pickles import _KEYS as KEYS
+from aclnet.datasets.annotations.pickles import KEYS
 from aclnet.datasets.annotations.poses import is_finite
 from aclnet.errors import ACLNetError, shown
 from aclnet.limits import MAX_CLASSES, MAX_PIXELS

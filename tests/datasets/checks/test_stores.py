@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from aclnet.datasets.annotations import open_annotations
 from aclnet.datasets.checks import check_data
 from tests.datasets.checks.broken import FAULTS, flat
 from tests.made import annotations, write_annotations
-
-open_annotations = pytest.importorskip('aclnet.datasets.annotations.opening').open_annotations
 
 
 def packed(tmp_path, content) -> str:
