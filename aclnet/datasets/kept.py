@@ -49,7 +49,7 @@ class KeptSamples:
         return sample
 
     def put(self, index: int, sample: dict, annotation: dict) -> None:
-        """Keep ``sample`` if there is room; arrays that are still those of ``annotation``, in memory anyway, are shared."""
+        """Keep ``sample`` if there is room; arrays that are still the annotation's, in memory anyway, are shared."""
         made = tuple(key for key, value in sample.items() if _is_new(value, annotation.get(key)))
         size = _OVERHEAD + sum(sample[key].nbytes for key in made)
         if index in self._samples or self.used + size > self.limit:

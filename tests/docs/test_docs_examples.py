@@ -108,7 +108,7 @@ def parsed(words: list[str]) -> argparse.Namespace | None:
     elif script == 'tools/dist_test.sh':
         assert rest[2].isdigit(), rest
         script, rest = 'tools/test.py', [rest[0], '-C', rest[1], *rest[3:]]
-    return parser_of(script.removeprefix('tools/').removesuffix('.py'))(rest) if script.endswith('.py') else None
+    return parser_of(script)(rest) if script.endswith('.py') else None
 
 
 @pytest.mark.parametrize('page', [*PAGES, GUIDE], ids=name)
