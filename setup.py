@@ -28,6 +28,6 @@ setup(
     install_requires=['torch>=2.4', 'mmcv-full>=1.7.2,<2', 'numpy>=1.26', 'scipy>=1.11', 'pymemcache>=4', 'tqdm>=4.60'],
     extras_require={
         'viz': ['matplotlib>=3.8', 'tensorboard>=2.15'],
-        'dev': ['pytest>=8', 'pytest-timeout>=2.3', 'pytest-xdist>=3.5', 'hypothesis>=6.100', 'ruff>=0.6', 'mypy>=2'],
+        'dev': ['pytest>=8', 'pytest-timeout>=2.3', 'pytest-xdist>=3.7', 'hypothesis>=6.100', 'ruff>=0.6', 'mypy>=2'],
     },
 )

@@ -25,8 +25,8 @@ case ${1:-} in -h | --help) usage; exit ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source tools/env.sh
 make_env dev,viz
-if [ $# = 0 ]; then # all of them, shared by processes of one thread each
+if [ $# = 0 ]; then # all of them, shared by processes of one thread each, the files that take minutes first
     export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-    set -- --numprocesses "${ACLNET_TEST_PROCESSES:-2}" --dist loadfile --durations 15
+    set -- --numprocesses "${ACLNET_TEST_PROCESSES:-2}" --dist loadfile --no-loadscope-reorder --durations 15
 fi
 exec python -m pytest "$@"

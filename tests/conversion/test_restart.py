@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import signal
@@ -29,6 +30,7 @@ def start(folder, *options):
         text=True,
         env={**os.environ, 'PYTHONPATH': str(ROOT)},
         start_new_session=True,
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's & would ignore it
     )
 
 

@@ -85,7 +85,7 @@ def open_annotations(path: str | os.PathLike, pack: bool | None = None) -> Annot
     if not os.path.exists(path):
         return Store.open(store) if is_store(store) else load_annotations(path)  # which says where to get it
     if os.path.isdir(path):
-        return Store.open(path)  # which says what it lacks
+        raise ACLNetError(f'annotation file {path} cannot be read: it is a directory, and no store, which has a {JSON}')
     found = _current(path, store)
     if found is not None:
         return found
