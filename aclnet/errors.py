@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import difflib
 import itertools
@@ -92,6 +93,9 @@ def run_tool(main: Callable[[], object]) -> None:
             raise
         traceback.print_exc()
         _leave(1)
+    if _one_of_several():  # torch's threads can outlive the interpreter, and then abort the process at its very end
+        atexit._run_exitfuncs()
+        _leave(0)
 
 
 def _one_of_several() -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from aclnet.errors import ACLNetError, nearest, run_tool
+from tests.run import shell
 
 
 def fail(error):
@@ -48,3 +51,12 @@ def test_the_traceback_can_be_asked_for(monkeypatch):
     monkeypatch.setenv('ACLNET_TRACEBACK', '1')
     with pytest.raises(ACLNetError, match='x'):
         run_tool(fail(ACLNetError('x')))
+
+
+def test_one_of_several_processes_ends_before_threads_of_torch_can_abort_it():
+    code = (
+        'import atexit\nfrom aclnet.errors import run_tool\n'
+        "atexit.register(print, 'exit function')\nrun_tool(lambda: print('main'))\nprint('the interpreter goes on')"
+    )
+    assert shell(sys.executable, '-c', code, WORLD_SIZE='2').stdout == 'main\nexit function\n'
+    assert shell(sys.executable, '-c', code).stdout == 'main\nthe interpreter goes on\nexit function\n'
