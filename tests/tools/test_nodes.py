@@ -121,7 +121,7 @@ def test_a_rank_that_hangs_is_noticed_and_ended(tmp_path):
         read_until(launcher, 'Saving checkpoint')
         os.kill(ranks(launcher)[1], signal.SIGSTOP)
         said = launcher.communicate(timeout=60)[0]
-        assert launcher.returncode == 3
+        assert launcher.returncode == 3, said
     assert 'error: no answer from the other ranks in 2 s' in said and 'Traceback' not in said
     assert 'error: rank 0 lost the others; rank 1 still ran and was ended' in said
 
