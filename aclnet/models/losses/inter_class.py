@@ -164,10 +164,11 @@ class InterClassAffinityLoss(ContrastiveTerm):
     def _rebuild_superclasses(self) -> None:
         # one whole number ranks a class: its count, and where counts are equal its index
         index = torch.arange(self.num_classes, device=self.confusion.device)
-        bits = (self.num_classes - 1).bit_length()
+        step = 1 << (self.num_classes - 1).bit_length()
         width = max(self.num_classes, 64 * self.num_neighbors)  # from there on topk takes a heap, twice as fast
-        rank = self.confusion.new_full((self.num_classes, width), -self.num_classes)
-        rank[:, : self.num_classes].copy_(self.confusion).bitwise_left_shift_(bits).sub_(index)
+        rank = self.confusion.new_empty((self.num_classes, width))
+        rank[:, self.num_classes :] = -self.num_classes
+        torch.add(-index, self.confusion, alpha=step, out=rank[:, : self.num_classes])
         nearest = rank.topk(self.num_neighbors, dim=1).indices
         # row j of having: the classes that have j for a neighbour; sums of such rows count what two classes share
         having = torch.zeros_like(self.superclass_mask, dtype=torch.float32).scatter_(0, nearest.T, 1)
