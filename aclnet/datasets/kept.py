@@ -29,10 +29,11 @@ class KeptSamples:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
+        self._full = not limit
         self._samples: dict[int, tuple[dict, tuple[str, ...]]] = {}
 
     def __getstate__(self) -> dict:
-        return {'limit': self.limit, 'used': 0, '_samples': {}}  # what is kept is a matter of each process
+        return KeptSamples(self.limit).__dict__  # what is kept is a matter of each process
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -50,9 +51,12 @@ class KeptSamples:
 
     def put(self, index: int, sample: dict, annotation: dict) -> None:
         """Keep ``sample`` if there is room; arrays that are still the annotation's, in memory anyway, are shared."""
+        if self._full or index in self._samples:
+            return
         made = tuple(key for key, value in sample.items() if _is_new(value, annotation.get(key)))
         size = _OVERHEAD + sum(sample[key].nbytes for key in made)
-        if index in self._samples or self.used + size > self.limit:
+        if self.used + size > self.limit:
+            self._full = True
             return
         self._samples[index] = {**sample, **{key: sample[key].copy() for key in made}}, made
         self.used += size
