@@ -121,17 +121,16 @@ def _check(content: dict) -> None:
         if np.dtype(file['dtype']).itemsize * math.prod(file['shape']) > 2**60:
             raise ValueError(f'{name} is larger than any disk')
     samples, width = content['files']['index.npy']['shape']
-    for name, dtype in (('index', '<i8'), ('splits', '<i8'), ('names', '|u1'), ('rest', '|u1')):
-        if content['files'][f'{name}.npy']['dtype'] != dtype:
-            raise ValueError(f'{name}.npy is not of {dtype}')
+    for name, dtype, axes in (('index', '<i8', 2), ('splits', '<i8', 1), ('names', '|u1', 1), ('rest', '|u1', 1)):
+        file = content['files'][f'{name}.npy']
+        if file['dtype'] != dtype or len(file['shape']) != axes:
+            raise ValueError(f'{name}.npy is not of {dtype} in {axes} axes')
     content['kinds'] = [[Entry(*entry) for entry in kind] for kind in content['kinds']]
     for kind in content['kinds']:
         if FIXED + sum(entry.width for entry in kind) > width:
             raise ValueError('a kind is wider than the index')
         for entry in kind:
-            known = isinstance(entry.key, str) and entry.storage in ('name', 'int', 'array', 'rest')
-            numbers = entry.storage == 'rest' or not entry.dtype or is_plain_dtype(entry.dtype)
-            if not known or not numbers or not re.fullmatch(r'[\w-]*', entry.stem) or not 0 <= entry.ndim < WIDTH:
+            if not _is_entry(entry) or (entry.storage == 'name') > (entry.key == content['identifier']):
                 raise ValueError(f'it has the entry {shown(tuple(entry))}')
     bounds = content['shards']
     if not _are_sizes(bounds) or bounds != sorted(bounds) or (bounds and (bounds[0] != 0 or bounds[-1] > samples)):
@@ -141,7 +140,7 @@ def _check(content: dict) -> None:
     if content['identifier'] not in ('frame_dir', 'filename'):
         raise ValueError('it has no identifier')
     spans = [content['unfit']]
-    for split in (content['splits'] or {}).values():
+    for split in ({} if content['splits'] is None else content['splits']).values():
         spans += [split['listed'], split['chosen']]
     (total,) = content['files']['splits.npy']['shape']
     for start, count in spans:
@@ -152,6 +151,17 @@ def _check(content: dict) -> None:
         raise ValueError('the names without annotations go beyond rest.npy')
     if not isinstance(content['about'], dict):
         raise ValueError('about is no dict')
+
+
+def _is_entry(entry: Entry) -> bool:
+    texts = isinstance(entry.key, str) and isinstance(entry.stem, str) and re.fullmatch(r'[\w-]*', entry.stem)
+    if not texts or type(entry.ndim) is not int:
+        return False
+    if entry.storage == 'array':
+        return is_plain_dtype(entry.dtype) and 1 <= entry.ndim < WIDTH
+    if entry.storage == 'int':
+        return entry.dtype == '' or (is_plain_dtype(entry.dtype) and entry.dtype[1] in 'iu')
+    return entry.storage in ('name', 'rest')
 
 
 def _are_sizes(values: Any) -> bool:

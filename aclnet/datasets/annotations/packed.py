@@ -106,7 +106,7 @@ class Store:
                 annotation[key] = self._files.read(stem, shard, dtype, row[at], row[at + 1 : at + 1 + ndim])
                 at += 1 + ndim
             elif storage == 'int':
-                annotation[key] = np.dtype(dtype).type(row[at]) if dtype else row[at]
+                annotation[key] = self._number(row[at], dtype, name) if dtype else row[at]
                 at += 1
             elif storage == 'name':
                 annotation[key] = name
@@ -117,6 +117,12 @@ class Store:
         if not self._simple[number] or annotation.get('total_frames', 0) > MAX_FRAMES:
             check_annotation(self.path, index, annotation, self.identifier)
         return annotation
+
+    def _number(self, value: int, dtype: str, name: str) -> np.generic:
+        try:
+            return np.dtype(dtype).type(value)
+        except OverflowError:
+            raise self._damaged(f'sample {name} has a number that is too large') from None
 
     def _name(self, start: int, size: int, index: int) -> str:
         if start < 0 or size < 0 or start + size > len(self._names):
@@ -263,9 +269,10 @@ def _dimensions(kind: list[Entry]) -> int:
 
 def _is_simple(entry: Entry) -> bool:
     """Whether what ``check_annotation`` looks at cannot be wrong, apart from the number of frames."""
-    if entry.key in ('raw_file', 'valid') or (entry.storage == 'rest' and entry.key in ('total_frames', 'frame_dir')):
-        return False
-    return entry.key != 'box_score' or (entry.storage == 'array' and entry.ndim == 1)
+    if entry.key == 'box_score':
+        return entry.storage == 'array' and entry.ndim == 1
+    storage = {'total_frames': 'int', 'frame_dir': 'name', 'filename': 'name', 'raw_file': None, 'valid': None}
+    return storage.get(entry.key, entry.storage) == entry.storage
 
 
 def _reopened(path: str, checksum: str) -> Store:

@@ -19,7 +19,12 @@ _PLAIN = (str, int, float, bool, type(None))
 
 def is_plain_dtype(text: Any) -> bool:
     """Whether ``text`` names a dtype of numbers or strings, such as '<f2'."""
-    return isinstance(text, str) and re.fullmatch(r'[<>|]([biufc]\d{1,2}|[SU]\d{1,9})', text) is not None
+    if not isinstance(text, str) or not re.fullmatch(r'[<>|]([biufc]\d{1,2}|[SU]\d{1,9})', text):
+        return False
+    try:
+        return np.dtype(text).str == text
+    except TypeError:  # a size that there is not, such as '<f3'
+        return False
 
 
 def encode(value: Any) -> bytes:
