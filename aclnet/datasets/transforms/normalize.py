@@ -56,9 +56,7 @@ class PreNormalize3D:
         check_frames(sample, keypoint, self)
         self._check_joints(sample, keypoint.shape[2])
         keypoint = float32_of(keypoint)
-        sizes = np.abs(keypoint).reshape(-1, 3) @ np.ones(3, np.float32)  # any(-1) takes many times as long
-        present = sizes.reshape(keypoint.shape[:3]) != 0  # M T V
-        filled = present.any(2)  # M T
+        present, filled = _present(keypoint)
         if not filled.any():
             return sample
         keypoint, present = _leader_first(keypoint, present, filled)
@@ -73,6 +71,17 @@ class PreNormalize3D:
         sample['total_frames'] = keypoint.shape[1]
         return sample
 
+    def packed(self, sample: dict) -> dict:
+        """The same in two parts, for those who keep many samples: ``keypoint`` in the file's precision, as far as it
+        goes, and under ``shift`` (3,) what then is still to be added to the joints that are present."""
+        raw = sample['keypoint']
+        sample = self({**sample})
+        if self.align_spine or not self.align_center or 'body_center' not in sample:
+            return sample
+        sample['shift'] = -sample['body_center']
+        sample['keypoint'] = _leader_first(raw, *_present(float32_of(raw)))[0]
+        return sample
+
     def _center(self, num_joints: int) -> int:
         if self.center_joint is not None:
             return self.center_joint
@@ -85,6 +94,13 @@ class PreNormalize3D:
         beyond = [joint for joint in used if not -num_joints <= joint < num_joints]
         if beyond:
             raise fail(sample, self, f'uses joint {beyond[0]}, but keypoint has {num_joints} joints')
+
+
+def _present(keypoint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which joints are present (M, T, V), and which frames are not empty (M, T)."""
+    sizes = np.abs(keypoint).reshape(-1, 3) @ np.ones(3, np.float32)  # any(-1) takes many times as long
+    present = sizes.reshape(keypoint.shape[:3]) != 0
+    return present, present.any(2)
 
 
 def _leader_first(keypoint: np.ndarray, present: np.ndarray, filled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
