@@ -11,9 +11,9 @@ from aclnet.datasets.device.generators import Generators
 __all__ = ['Clips', 'put']
 
 
-def put(array: np.ndarray, device: torch.device) -> Tensor:
-    """``array`` on a device; to a GPU by way of pinned memory, so that nobody waits for it."""
-    tensor = torch.from_numpy(array)
+def put(array: np.ndarray | Tensor, device: torch.device) -> Tensor:
+    """What lies in the host's memory, on a device; to a GPU by way of pinned memory, so that nobody waits for it."""
+    tensor = torch.as_tensor(array)
     return tensor if device.type == 'cpu' else tensor.pin_memory().to(device, non_blocking=True)
 
 
@@ -60,7 +60,7 @@ class Clips:
     def __getitem__(self, name: str) -> Tensor:
         """A field."""
         if self._chosen is not None:
-            chosen = put(self._chosen, self.device)
+            chosen = self.put(self._chosen)
             self._fields = {key: field.index_select(0, chosen) for key, field in self._fields.items()}
             self._chosen = None
         return self._fields[name]
@@ -77,6 +77,10 @@ class Clips:
         del self._fields[name]
         return value
 
+    def put(self, array: np.ndarray) -> Tensor:
+        """``array`` on the device."""
+        return put(array, self.device)
+
     def merge_score(self) -> None:
         """Make ``keypoint`` float32, with ``keypoint_score``, if there is one, as its last channel."""
         keypoint = self['keypoint'].float()
@@ -89,18 +93,18 @@ class Clips:
         rows = self.persons * self.frames
         return rows.cumsum() - rows
 
-    def ends(self) -> Tensor:
-        """(persons of all samples,) the last row of each, on the device."""
-        return put(np.repeat(self.frames, self.persons).cumsum() - 1, self.device)
+    def ends(self) -> np.ndarray:
+        """(persons of all samples,) the last row of each."""
+        return np.repeat(self.frames, self.persons).cumsum() - 1
 
     def rows_of(self, values: np.ndarray) -> Tensor:
         """(rows, …) on the device: for each row the value of its sample, of ``values`` (N, …)."""
-        return self.spread(put(values, self.device))
+        return self.spread(self.put(values))
 
     def spread(self, values: Tensor) -> Tensor:
         """``rows_of`` values that are on the device already."""
         if self._samples is None:
-            self._samples = put(np.repeat(np.arange(len(self)), self.persons * self.frames), self.device)
+            self._samples = self.put(np.repeat(np.arange(len(self)), self.persons * self.frames))
         return values.index_select(0, self._samples)
 
     def take(self, frames: np.ndarray) -> None:
@@ -123,8 +127,8 @@ class Clips:
         rows = first[:, None, :, None] + np.arange(frames).reshape(clips, 1, -1)  # N clips M L
         flat = rows.ravel() if self._chosen is None else self._chosen[rows.ravel()]
         field = self._fields[name]
-        out = field.index_select(0, put(flat, self.device)).float().view(*rows.shape, *field.shape[1:])
+        out = field.index_select(0, self.put(flat)).float().view(*rows.shape, *field.shape[1:])
         if lacking.any() and not loop:
-            mask = put(lacking, self.device).view(len(self), 1, persons, *[1] * (out.ndim - 3))
+            mask = self.put(lacking).view(len(self), 1, persons, *[1] * (out.ndim - 3))
             out.masked_fill_(mask, 0)
         return out

@@ -6,17 +6,20 @@ together. Sources: numpy's SeedSequence, PCG64 (XSL-RR 128/64) and the bounded i
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 __all__ = ['Generators']
 
 _MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645  # of the congruential generator under PCG64
 _WORD, _HALF = 2**64, np.uint64(32)
+_DIFFERENCE = np.uint64((_MULTIPLIER - 1) // _WORD), np.uint64((_MULTIPLIER - 1) % _WORD)
 _LOW = np.uint64(2**32 - 1)
 _INIT_A, _MULT_A, _INIT_B, _MULT_B = 0x43B0D7E5, 0x931E8875, 0x8B51F9DD, 0x58F38DED
 _MIX_L, _MIX_R = np.uint32(0xCA01F9DD), np.uint32(0x4973F715)
 
-_Wide = tuple[np.ndarray, np.ndarray]  # 128 bits: high and low words, uint64
+_Wide = tuple[Any, Any]  # 128 bits: high and low words, uint64
 
 
 class _Hash:
@@ -84,27 +87,23 @@ def _plus(a: _Wide, b: _Wide) -> _Wide:
 
 
 class _Jumps:
-    """Constants of 1, 2, ... steps at once: after k steps a state s is a[k]·s + b[k]·increment. Grows as needed."""
+    """How many first differences lie between a state and the one k steps on: 1 + a + … + a^(k-1) for the multiplier a.
+    Grows as needed."""
 
     def __init__(self) -> None:
-        self.size = 0
-        self.factor: _Wide
-        self.share: _Wide
+        self._many: _Wide = np.zeros(0, np.uint64), np.zeros(0, np.uint64)
 
-    def upto(self, size: int) -> tuple[_Wide, _Wide]:
-        """(a, b), each with two words (size + 1,)."""
-        if size > self.size or not self.size:
-            self.size = max(2 * size, 64)
-            factors, shares = [1], [0]
-            for _ in range(self.size):
-                shares.append((shares[-1] + factors[-1]) % 2**128)
-                factors.append(factors[-1] * _MULTIPLIER % 2**128)
-            self.factor, self.share = (
-                (np.array([n // _WORD for n in many], np.uint64), np.array([n % _WORD for n in many], np.uint64))
-                for many in (factors, shares)
+    def upto(self, count: int) -> _Wide:
+        """(count + 1,) of 0 to ``count`` steps."""
+        if count >= len(self._many[0]):
+            found = [0]
+            for _ in range(max(2 * count, 64)):
+                found.append((found[-1] * _MULTIPLIER + 1) % 2**128)
+            self._many = (
+                np.array([n // _WORD for n in found], np.uint64),
+                np.array([n % _WORD for n in found], np.uint64),
             )
-        cut = slice(size + 1)
-        return (self.factor[0][cut], self.factor[1][cut]), (self.share[0][cut], self.share[1][cut])
+        return self._many[0][: count + 1], self._many[1][: count + 1]
 
 
 _jumps = _Jumps()
@@ -129,9 +128,8 @@ class Generators:
         start, sequence = (wide[0], wide[1]), (wide[2], wide[3])
         one = np.uint64(1)
         self._increment = (sequence[0] << one | sequence[1] >> np.uint64(63)), sequence[1] << one | one
-        multiplier = np.uint64(_MULTIPLIER // _WORD), np.uint64(_MULTIPLIER % _WORD)
-        state = _plus(_times(_plus(self._increment, start), multiplier), self._increment)  # type: ignore[arg-type]
-        self._high, self._low = state
+        begun = _plus(self._increment, start)
+        self._high, self._low = _plus(_plus(_times(begun, _DIFFERENCE), begun), self._increment)
         self._halved = np.zeros(len(last), bool)  # whether half of the last word is left for the next short number
         self._half = np.zeros(len(last), np.uint32)
 
@@ -140,11 +138,11 @@ class Generators:
 
     def _words(self, rows: np.ndarray | slice, count: int) -> tuple[np.ndarray, _Wide]:
         """The next words (n, count) of ``rows``, and the states (n, count + 1) before the first to behind the last."""
-        factor, share = _jumps.upto(count)
         state = self._high[rows][:, None], self._low[rows][:, None]
         increment = self._increment[0][rows][:, None], self._increment[1][rows][:, None]
-        high, low = states = _plus(_times(state, factor), _times(increment, share))
-        high, low = high[:, 1:], low[:, 1:]
+        difference = _plus(_times(state, _DIFFERENCE), increment)  # of the next state and this one
+        states = _plus(_times(difference, _jumps.upto(count)), state)
+        high, low = states[0][:, 1:], states[1][:, 1:]
         turn = high >> np.uint64(58)
         word = high ^ low
         return word >> turn | word << (-turn & np.uint64(63)), states
@@ -175,33 +173,47 @@ class Generators:
         """(n, size) bool: which of ``size`` ``choice(size, counts[i], replace=False)`` takes; counts are below size,
         and size is at most 10,000: beyond that numpy goes another way."""
         rows = np.arange(len(self)) if rows is None else rows
-        chosen = np.zeros((len(rows), size), bool)
         most = int(counts.max(initial=0))
         if not most:
-            return chosen
+            return np.zeros((len(rows), size), bool)
         place = np.arange(2 * most - 1)
         taken, count = place < counts[:, None], counts[:, None]  # Floyd's draws, behind them those of a shuffle
         bounds = np.where(taken, size - count + 1 + place, np.maximum(2 * count - place, 1))
         drawn = self._bounded(rows, bounds, np.maximum(2 * counts - 1, 0))
-        for row, values, of in zip(chosen, drawn.tolist(), counts.tolist()):
-            found: set[int] = set()
-            for last, value in zip(range(size - of, size), values):
-                found.add(last if value in found else value)
-            row[list(found)] = True
-        return chosen
+        place, taken, drawn = place[:most], taken[:, :most], drawn[:, :most]
+        row = np.arange(len(rows))[:, None]
+        drawn = np.where(taken, drawn, size)  # where there are fewer, into a column that is cut off
+        chosen = np.zeros((len(rows), size + 1), bool)
+        chosen[row, drawn] = True
+        # a number that is taken is replaced by the largest there could be, size - count + place; it is taken where it
+        # was drawn before, or replaced another one
+        order = drawn.astype(np.uint16).argsort(1, kind='stable')
+        ordered = np.take_along_axis(drawn, order, 1)
+        again = np.zeros(drawn.shape, bool)
+        np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], 1)
+        replaced = drawn - (size - count)
+        behind = np.where(taken & (replaced >= 0) & (replaced < place), replaced, -1)
+        while True:
+            more = again | ((behind >= 0) & again[row, behind])
+            if (more == again).all():
+                break
+            again = more
+        found, at = np.nonzero(again & taken)
+        chosen[found, size - counts[found] + at] = True
+        return chosen[:, :size]
 
     def _bounded(self, rows: np.ndarray, bounds: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """(n, k) int64 below ``bounds`` (n, k), of which the first ``counts`` (n,) of each row are drawn, each from 32
         bits: the upper half of their product with the bound, drawn again where the lower half is one of the few that
         would make the answers unequally likely."""
         left = self._halved[rows]
-        words, states = self._words(rows, int((counts - left).max() + 1) // 2)
+        words, states = self._words(rows, int((counts - left).max(initial=0) + 1) // 2)
         numbers = np.empty((len(rows), 2 * words.shape[1] + 1), np.uint64)  # what is left of the last word comes first
         numbers[:, 0] = self._half[rows]
         numbers[:, 1::2], numbers[:, 2::2] = words & _LOW, words >> _HALF
         width = bounds.shape[1]
         first = 1 - left.astype(np.int64)
-        if first.any() and not first.all():
+        if first.min(initial=1) != first.max(initial=0):
             places = np.minimum(first[:, None] + np.arange(width), numbers.shape[1] - 1)
             drawn = np.take_along_axis(numbers, places, 1)
         else:

@@ -36,6 +36,7 @@ class DeviceLoader(DataLoader):
         batch_sampler: which samples a batch holds.
 
     Attributes:
+        together: batches that are made at a time.
         broken: the broken samples that were replaced; each was logged once.
     """
 
@@ -46,6 +47,8 @@ class DeviceLoader(DataLoader):
     ) -> None:
         super().__init__(cast(torch.utils.data.Dataset, dataset), batch_sampler=batch_sampler)
         self.resident = resident
+        cpu = resident.device.type == 'cpu'  # where nothing is gained by more work at a time
+        self.together = 1 if cpu else max(1, _AT_ONCE // batch_sampler.batch_size)
         self.broken = BrokenReport()
 
     def set_epoch(self, epoch: int, start: int = 0) -> None:
@@ -53,11 +56,10 @@ class DeviceLoader(DataLoader):
         self.batch_sampler.set_epoch(epoch, start)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # no torch iterator: there is no worker
-        together = 1 if self.resident.device.type == 'cpu' else max(1, _AT_ONCE // self.batch_sampler.batch_size)
         waiting: list[list[SampleKey]] = []
         for keys in self.batch_sampler:
             waiting.append(keys)
-            if len(waiting) == together:
+            if len(waiting) == self.together:
                 yield from self._batches(waiting)
                 waiting = []
         yield from self._batches(waiting)
@@ -134,9 +136,12 @@ def _try(loader: DeviceLoader) -> None:
     if not len(places):
         return
     keys = [SampleKey(1, place, place) for place in places.tolist()]
-    together = loader.batch(keys)
-    for at, key in enumerate(keys):
-        alone = dataset[key]
+    one_by_one = [dataset[key] for key in keys]
+    try:
+        together = loader.batch(keys)
+    except Exception as error:  # whatever a batched form that fits others may raise
+        raise Unable(f'its batch cannot be made: {type(error).__name__}: {error}') from error
+    for at, (key, alone) in enumerate(zip(keys, one_by_one)):
         if set(alone) != set(together):
             raise Unable(f'the pipeline collects {", ".join(map(str, alone))}')
         for name, value in together.items():

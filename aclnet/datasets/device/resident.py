@@ -63,7 +63,7 @@ class Resident:
         self._packing, self.steps = first[:count], [_batched(step) for step in first[count:]]
         self._noting = [step for step in first if 'noted' in vars(type(step))]
         self._strict = dataset.strict or dataset.test_mode
-        rows, self._kinds = _sizes(self._parts)
+        rows, self._kinds = _sizes(self._parts, exact=all(step.exact for step in self._packing))
         self.place = self._placed(rows, limit)
         self._pack(rows)
         self.labels = torch.from_numpy(np.array(dataset.labels)).to(device)
@@ -76,7 +76,7 @@ class Resident:
         room = int(free[self.device.type] * _SHARE) if limit is None else limit
         place = self.device if size <= room else host
         logging.getLogger('aclnet').info(
-            '%s: %.0f MB of frames, room for %.0f MB on %s; they go to %s',
+            '%s: %.1f MB of frames, room for %.1f MB on %s; they go to %s',
             ', '.join(map(repr, self._parts)),
             size / 1e6,
             room / 1e6,
@@ -84,7 +84,7 @@ class Resident:
             place if place == self.device else "the host's memory",
         )
         if size > free[place.type]:
-            raise Unable(f'{size / 1e6:.0f} MB of frames fit neither on {self.device} nor in memory')
+            raise Unable(f'{size / 1e6:.1f} MB of frames fit neither on {self.device} nor in memory')
         return place
 
     def _pack(self, rows: int) -> None:
@@ -174,7 +174,7 @@ class Resident:
         fields = {key: field.index_select(0, index) for key, field in self._fields.items()}
         if self.place == self.device:
             return fields
-        return {key: field.pin_memory().to(self.device, non_blocking=True) for key, field in fields.items()}
+        return {key: put(field, self.device) for key, field in fields.items()}
 
 
 def _flattened(dataset: Any) -> tuple[list[PoseDataset], np.ndarray]:
@@ -215,13 +215,13 @@ def _alike(steps: list, others: list) -> bool:
     )
 
 
-def _sizes(parts: list[PoseDataset]) -> tuple[int, dict[str, tuple[tuple[int, ...], np.dtype]]]:
+def _sizes(parts: list[PoseDataset], exact: bool) -> tuple[int, dict[str, tuple[tuple[int, ...], np.dtype]]]:
     """(frames of all persons of all samples, {field: (shape of a frame, dtype)}), before any pose is copied."""
     rows, kinds = 0, dict[str, tuple[tuple[int, ...], np.dtype]]()
     for part in parts:
         for count, key, shape, dtype in _arrays(part.annotations):
             rows += count
-            kept = np.dtype(np.float16 if dtype == np.float16 else np.float32)  # all arithmetic is in float32
+            kept = np.dtype(np.float16 if dtype == np.float16 and exact else np.float32)  # all arithmetic is in float32
             before = kinds.setdefault(key, (shape, kept))
             kinds[key] = before[0], max(before[1], kept)
     if not rows:

@@ -71,12 +71,18 @@ class PreNormalize3D:
         sample['total_frames'] = keypoint.shape[1]
         return sample
 
+    @property
+    def exact(self) -> bool:
+        """Whether ``packed`` leaves the numbers of ``keypoint`` as they are in the file."""
+        return not self.align_spine
+
     def packed(self, sample: dict) -> dict:
-        """The same in two parts, for those who keep many samples: ``keypoint`` in the file's precision, as far as it
-        goes, and under ``shift`` (3,) what then is still to be added to the joints that are present."""
+        """The same in two parts where that is ``exact``, for those who keep many samples in little memory: ``keypoint``
+        as it is in the file, in the order and of the frames that are to be, and under ``shift`` (3,) what is still to
+        be added to the joints that are present."""
         raw = sample['keypoint']
         sample = self({**sample})
-        if self.align_spine or not self.align_center or 'body_center' not in sample:
+        if not self.exact or 'body_center' not in sample:
             return sample
         sample['shift'] = -sample['body_center']
         sample['keypoint'] = _leader_first(raw, *_present(float32_of(raw)))[0]

@@ -56,10 +56,10 @@ def _motion(data: np.ndarray, layout: Layout) -> np.ndarray:
     return out
 
 
-def _rows_to_partner(keypoint: Tensor, layout: Layout, grand: bool) -> Tensor:
+def _rows_to_partner(keypoint: Tensor, clips: Clips, layout: Layout, grand: bool) -> Tensor:
     """Bones, or with ``grand`` k-bones, of the rows (rows, V, C) of a batch."""
     partner = layout.kbone_partner if grand else layout.bone_partner
-    other = keypoint[:, torch.from_numpy(partner).to(keypoint.device)]
+    other = keypoint.index_select(1, clips.put(partner))
     out = keypoint - other
     if _has_score(keypoint, layout) and not (grand and layout.subtracts_scores):
         out[..., 2] = (keypoint[..., 2] + other[..., 2]) / 2
@@ -72,7 +72,7 @@ def _rows_motion(data: Tensor, clips: Clips, layout: Layout) -> Tensor:
     torch.sub(data[1:], data[:-1], out=out[:-1])
     if _has_score(data, layout) and not layout.subtracts_scores:
         out[:-1, :, 2] = (data[1:, :, 2] + data[:-1, :, 2]) / 2
-    return out.index_fill_(0, clips.ends(), 0)
+    return out.index_fill_(0, clips.put(clips.ends()), 0)
 
 
 @TRANSFORMS.register_module()
@@ -100,7 +100,7 @@ class JointToBone:
         return sample
 
     def batched(self, clips: Clips) -> None:
-        clips[self.target] = _rows_to_partner(clips['keypoint'].float(), self.layout, grand=False)
+        clips[self.target] = _rows_to_partner(clips['keypoint'].float(), clips, self.layout, grand=False)
 
 
 @TRANSFORMS.register_module()
@@ -119,7 +119,7 @@ class JointToKB(JointToBone):
     feature = staticmethod(_kbones)
 
     def batched(self, clips: Clips) -> None:
-        clips[self.target] = _rows_to_partner(clips['keypoint'].float(), self.layout, grand=True)
+        clips[self.target] = _rows_to_partner(clips['keypoint'].float(), clips, self.layout, grand=True)
 
 
 @TRANSFORMS.register_module()
@@ -275,7 +275,7 @@ class GenSkeFeat:
 
     def _rows_stream(self, keypoint: Tensor, clips: Clips, feat: str) -> Tensor:
         if feat[0] != 'j':
-            keypoint = _rows_to_partner(keypoint, self.layout, grand=feat[0] == 'k')
+            keypoint = _rows_to_partner(keypoint, clips, self.layout, grand=feat[0] == 'k')
         return _rows_motion(keypoint, clips, self.layout) if feat.endswith('m') else keypoint
 
     def _stream(self, keypoint: np.ndarray, feat: str) -> np.ndarray:
