@@ -132,6 +132,7 @@ class Generators:
         self._high, self._low = _plus(_plus(_times(begun, _DIFFERENCE), begun), self._increment)
         self._halved = np.zeros(len(last), bool)  # whether half of the last word is left for the next short number
         self._half = np.zeros(len(last), np.uint32)
+        self._shuffled: tuple[np.ndarray, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self._low)
@@ -149,6 +150,7 @@ class Generators:
 
     def random(self, count: int = 1, rows: np.ndarray | None = None) -> np.ndarray:
         """(n, count) of ``random()``."""
+        self._settle()
         chosen: np.ndarray | slice = slice(None) if rows is None else rows
         words, (high, low) = self._words(chosen, count)
         self._high[chosen], self._low[chosen] = high[:, -1], low[:, -1]
@@ -176,22 +178,20 @@ class Generators:
         most = int(counts.max(initial=0))
         if not most:
             return np.zeros((len(rows), size), bool)
-        place = np.arange(2 * most - 1)
-        taken, count = place < counts[:, None], counts[:, None]  # Floyd's draws, behind them those of a shuffle
-        bounds = np.where(taken, size - count + 1 + place, np.maximum(2 * count - place, 1))
-        drawn = self._bounded(rows, bounds, np.maximum(2 * counts - 1, 0))
-        place, taken, drawn = place[:most], taken[:, :most], drawn[:, :most]
-        row = np.arange(len(rows))[:, None]
-        drawn = np.where(taken, drawn, size)  # where there are fewer, into a column that is cut off
+        place, row, least = np.arange(most), np.arange(len(rows))[:, None], size - counts[:, None]
+        taken = place < counts[:, None]
+        drawn = self._bounded(rows, np.where(taken, least + 1 + place, 1), counts)  # after Floyd
+        drawn[~taken] = size  # into a column that is cut off
+        self._shuffled = rows, counts
         chosen = np.zeros((len(rows), size + 1), bool)
         chosen[row, drawn] = True
-        # a number that is taken is replaced by the largest there could be, size - count + place; it is taken where it
+        # a number that is taken is replaced by the largest there could be, least + place; it is taken where it
         # was drawn before, or replaced another one
         order = drawn.astype(np.uint16).argsort(1, kind='stable')
         ordered = np.take_along_axis(drawn, order, 1)
         again = np.zeros(drawn.shape, bool)
         np.put_along_axis(again, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], 1)
-        replaced = drawn - (size - count)
+        replaced = drawn - least
         behind = np.where(taken & (replaced >= 0) & (replaced < place), replaced, -1)
         while True:
             more = again | ((behind >= 0) & again[row, behind])
@@ -199,13 +199,14 @@ class Generators:
                 break
             again = more
         found, at = np.nonzero(again & taken)
-        chosen[found, size - counts[found] + at] = True
+        chosen[found, least[found, 0] + at] = True
         return chosen[:, :size]
 
     def _bounded(self, rows: np.ndarray, bounds: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """(n, k) int64 below ``bounds`` (n, k), of which the first ``counts`` (n,) of each row are drawn, each from 32
         bits: the upper half of their product with the bound, drawn again where the lower half is one of the few that
         would make the answers unequally likely."""
+        self._settle()
         left = self._halved[rows]
         words, states = self._words(rows, int((counts - left).max(initial=0) + 1) // 2)
         numbers = np.empty((len(rows), 2 * words.shape[1] + 1), np.uint64)  # what is left of the last word comes first
@@ -236,6 +237,14 @@ class Generators:
             if (rest[row] < threshold)[: counts[row]].any():
                 self._again(rows[row], states, row, bool(left[row]), numbers[row, 0], bounds[row], out[row])
         return out
+
+    def _settle(self) -> None:
+        """Draw what numpy, after a choice, shuffles what it chose by; until something else is drawn it can wait."""
+        if self._shuffled is None:
+            return
+        (rows, counts), self._shuffled = self._shuffled, None
+        bounds = np.maximum(counts[:, None] - np.arange(counts.max() - 1), 1)
+        self._bounded(rows, bounds, np.maximum(counts - 1, 0))
 
     def _again(
         self, at: int, states: _Wide, row: int, left: bool, half: np.uint64, bounds: np.ndarray, out: np.ndarray

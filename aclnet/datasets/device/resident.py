@@ -89,7 +89,7 @@ class Resident:
 
     def _pack(self, rows: int) -> None:
         total = sum(map(len, self._parts))
-        host = {key: torch.from_numpy(np.empty((rows, *shape), dtype)) for key, (shape, dtype) in self._kinds.items()}
+        host = {key: np.empty((rows, *shape), dtype) for key, (shape, dtype) in self._kinds.items()}
         self.persons, self.frames = np.ones(total, np.int64), np.ones(total, np.int64)
         self._offsets = np.zeros(total, np.int64)
         shifts = np.zeros((total, 3), np.float32)
@@ -111,16 +111,14 @@ class Resident:
                 self._offsets[slot] = at
                 size = keypoint.shape[0] * keypoint.shape[1]
                 for key, field in host.items():
-                    field[at : at + size] = torch.from_numpy(
-                        np.ascontiguousarray(sample[key]).reshape(size, *field.shape[1:])
-                    )
+                    field[at : at + size] = sample[key].reshape(size, *field.shape[1:])
                 if 'shift' in sample:
                     shifts[slot], shifted = sample['shift'], True
                 for key, value in notes.items():
                     self._notes.setdefault(key, np.zeros(total))[slot] = value
                 at += size
                 slot += 1
-        self._fields = {key: field[:at].to(self.place) for key, field in host.items()}
+        self._fields = {key: torch.from_numpy(field[:at]).to(self.place) for key, field in host.items()}
         self._shifts = torch.from_numpy(shifts).to(self.device) if shifted else None
 
     def _packed(self, part: PoseDataset, index: int) -> tuple[dict, dict[str, float]]:

@@ -52,10 +52,7 @@ class PreNormalize3D:
         self.center_joint = center_joint
 
     def __call__(self, sample: dict) -> dict:
-        keypoint = keypoint_of(sample, self, channels=(3,))
-        check_frames(sample, keypoint, self)
-        self._check_joints(sample, keypoint.shape[2])
-        keypoint = float32_of(keypoint)
+        keypoint = float32_of(self._checked(sample))
         present, filled = _present(keypoint)
         if not filled.any():
             return sample
@@ -80,13 +77,22 @@ class PreNormalize3D:
         """The same in two parts where that is ``exact``, for those who keep many samples in little memory: ``keypoint``
         as it is in the file, in the order and of the frames that are to be, and under ``shift`` (3,) what is still to
         be added to the joints that are present."""
-        raw = sample['keypoint']
-        sample = self({**sample})
-        if not self.exact or 'body_center' not in sample:
-            return sample
-        sample['shift'] = -sample['body_center']
-        sample['keypoint'] = _leader_first(raw, *_present(float32_of(raw)))[0]
+        keypoint = self._checked(sample)
+        present, filled = _present(float32_of(keypoint))
+        if not self.exact or not filled.any():
+            return self(sample)
+        keypoint, _ = _leader_first(keypoint, present, filled)
+        if self.align_center:
+            sample['shift'] = -float32_of(keypoint[0, 0, self._center(keypoint.shape[2])])
+        sample['keypoint'] = keypoint
+        sample['total_frames'] = keypoint.shape[1]
         return sample
+
+    def _checked(self, sample: dict) -> np.ndarray:
+        keypoint = keypoint_of(sample, self, channels=(3,))
+        check_frames(sample, keypoint, self)
+        self._check_joints(sample, keypoint.shape[2])
+        return keypoint
 
     def _center(self, num_joints: int) -> int:
         if self.center_joint is not None:

@@ -22,6 +22,7 @@ from aclnet.errors import ACLNetError
 from aclnet.registry import TRANSFORMS
 from tests.datasets.odd import cases
 from tests.datasets.samples import annotation_file, kinetics_files, sample_2d, sample_3d, write
+from tests.datasets.test_broken import BROKEN
 from tests.datasets.test_broken import annotation_file as broken_file
 from tests.datasets.test_loaders import PIPELINE
 from tests.oracles import pipelines as oracle
@@ -291,21 +292,27 @@ def test_workers_take_over_other_data(tmp_path, caplog):
         assert words in caplog.text
 
 
-def test_broken_samples(tmp_path, caplog):
-    """The same stand in for them, and are noted once."""
-    for change in (dict(keypoint=np.full((1, 8, 20, 3), np.nan)), dict(keypoint=np.zeros((1, 8, 19, 3)))):
-        path = broken_file(tmp_path / 'a.pkl', (3, 7, 8), change)
-        alone, together = both(PoseDataset(path, CLIPS))
-        assert_same(alone, together)
-        assert alone.broken.identifiers == together.broken.identifiers
-        assert sorted(together.broken.identifiers) == ['clip003', 'clip007', 'clip008']
-        notes = sorted(record.getMessage() for record in caplog.records if record.levelno == logging.WARNING)
-        assert len(notes) == 6 and notes[::2] == notes[1::2]
-        caplog.clear()
+@pytest.mark.parametrize('change, words', BROKEN.values(), ids=BROKEN)
+def test_broken_samples(tmp_path, caplog, change, words):
+    """The same stand in for them, and the same is said of them, once."""
+    path = broken_file(tmp_path / 'a.pkl', (3, 7, 8), change)
+    if 'keypoint_score' in change:  # which the others lack
+        assert not isinstance(build_dataloader(PoseDataset(path, CLIPS), 4, 0, loader='device'), DeviceLoader)
+        return
+    alone, together = both(PoseDataset(path, CLIPS))
+    assert_same(alone, together)
+    assert alone.broken.identifiers == together.broken.identifiers
+    assert sorted(together.broken.identifiers) == ['clip003', 'clip007', 'clip008']
+    notes = sorted(record.getMessage() for record in caplog.records if record.levelno == logging.WARNING)
+    assert len(notes) == 6 and notes[::2] == notes[1::2] and words in notes[0]
+    for options in (dict(strict=True), dict(test_mode=True)):
         with pytest.raises(ACLNetError, match='clip003'):
-            build_dataloader(PoseDataset(path, CLIPS, strict=True), 4, 0, loader='device')
-    path = broken_file(tmp_path / 'a.pkl', range(12), dict(keypoint=np.full((1, 8, 20, 3), np.nan)))
-    with pytest.raises(ACLNetError, match='clip000|clip0'):
+            build_dataloader(PoseDataset(path, CLIPS, **options), 4, 0, loader='device')
+
+
+def test_all_samples_broken(tmp_path):
+    path = broken_file(tmp_path / 'a.pkl', range(12))
+    with pytest.raises(ACLNetError, match='must be finite'):
         list(build_dataloader(PoseDataset(path, CLIPS), 4, 0, loader='device'))
 
 
