@@ -390,3 +390,23 @@ def test_sizes_are_known_before_anything_is_packed(tmp_path, monkeypatch):
     monkeypatch.setattr('aclnet.datasets.device.resident._free', lambda device: 100)
     monkeypatch.setattr(Resident, '_pack', lambda *_: pytest.fail('packed'))
     assert not isinstance(build_dataloader(dataset, 4, 0, loader='device'), DeviceLoader)
+
+
+@pytest.mark.parametrize('phase', ['train', 'test'])
+@pytest.mark.parametrize('config', ['ntu60_xsub/km', 'pku_mmd_xsub/b', 'finegym/bm', 'utd_mhad/j'])
+def test_nothing_is_read_back_from_the_device(tmp_path, monkeypatch, config, phase):
+    """On torch's device without memory: what would wait for numbers, or mix devices, fails."""
+    meta = torch.device('meta')
+    path = write(tmp_path / 'a.pkl', samples(np.random.default_rng(0), config.partition('/')[0]))
+    dataset = PoseDataset(path, pipeline_of(CONFIGS / f'{config}.py', phase), test_mode=phase == 'test')
+    alone, together = both(dataset, shuffle=phase == 'train')
+    resident = together.resident
+    for name in ('clips', 'resident'):
+        monkeypatch.setattr(f'aclnet.datasets.device.{name}.put', lambda array, _: torch.as_tensor(array).to(meta))
+    resident.device = resident.place = meta
+    resident._fields = {key: field.to(meta) for key, field in resident._fields.items()}
+    resident._shifts = None if resident._shifts is None else resident._shifts.to(meta)
+    resident.labels = resident.labels.to(meta)
+    for one, other in zip(alone, together, strict=True):
+        assert {value.device for value in other.values()} == {meta}
+        assert [value.shape for value in one.values()] == [value.shape for value in other.values()]
