@@ -33,6 +33,12 @@ def parser(description: str, examples: str) -> argparse.ArgumentParser:
         help="mixed precision, bf16 where no type is named (default: the config's amp, else none)",
     )
     made.add_argument(
+        '--loader',
+        choices=['device', 'workers'],
+        help="who makes batches: the device, from a data set that lies on it, or data workers (default: the config's "
+        'data.loader, else the GPU where there is one)',
+    )
+    made.add_argument(
         '--cfg-options',
         nargs='+',
         default=[],

@@ -45,10 +45,17 @@ def parse_options(words: list[str]) -> dict[str, Any]:
     return options
 
 
+def _config(args: argparse.Namespace) -> Config:
+    cfg = load_config(args.config, parse_options(args.cfg_options))
+    if args.loader is not None:
+        cfg.data.loader = args.loader
+    return cfg
+
+
 @distributed.naming_lost_ranks()
 def train(args: argparse.Namespace) -> dict:
     """Train as tools/train.py's options say; see there. Returns the metrics of the final tests."""
-    cfg = load_config(args.config, parse_options(args.cfg_options))
+    cfg = _config(args)
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     if args.resume_from is not None:
@@ -132,7 +139,7 @@ def _autoscale_lr(cfg: Config, logger: logging.Logger) -> None:
 @distributed.naming_lost_ranks()
 def test(args: argparse.Namespace) -> dict[str, float]:
     """Score as tools/test.py's options say; see there. Returns the metrics."""
-    cfg = load_config(args.config, parse_options(args.cfg_options))
+    cfg = _config(args)
     if args.average_clips is not None:
         cfg.model.test_cfg = {**(cfg.model.get('test_cfg') or {}), 'average_clips': args.average_clips}
     checkpoint = args.checkpoint or os.path.join(cfg.work_dir, 'latest.pth')

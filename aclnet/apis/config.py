@@ -41,7 +41,7 @@ KNOWN_KEYS = (*_DEFAULTS, *_REQUIRED, 'optimizer', 'lr_config', 'total_epochs', 
               'deterministic', 'auto_scale_lr')  # fmt: skip
 _SUBSETS = ('train', 'val', 'test')
 _DATA_KEYS = (*_SUBSETS, *(f'{name}_dataloader' for name in _SUBSETS), 'videos_per_gpu', 'workers_per_gpu',
-              'persistent_workers')  # fmt: skip
+              'persistent_workers', 'loader', 'device_bytes')  # fmt: skip
 # keys that mmcv would swallow silently, or choke on after the first epoch
 _KEYS_OF = dict(
     evaluation=('interval', 'start', 'save_best', 'rule', 'by_epoch', 'greater_keys', 'less_keys', 'metrics', 'topk',

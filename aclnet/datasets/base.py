@@ -89,7 +89,7 @@ class Dataset(abc.ABC):
     def _substitute(self, index: int, seed: tuple[int, ...], error: ACLNetError) -> dict:
         """A sample in place of the one at ``index``, which gave ``error``, with notes of all that were broken."""
         broken = [(self.identifiers[index], str(error))]
-        for other in self._substitutes(index, seed):
+        for other in self.substitutes(index, seed):
             try:
                 sample = self.get(other, _generator(seed))
             except ACLNetError as again:
@@ -99,7 +99,7 @@ class Dataset(abc.ABC):
             return sample
         raise error
 
-    def _substitutes(self, index: int, seed: tuple[int, ...]) -> list[int]:
+    def substitutes(self, index: int, seed: tuple[int, ...]) -> list[int]:
         """Other samples in random order, by the weights that an epoch gives them."""
         weights = np.ones(len(self)) if self.weights is None else np.array(self.weights, np.float64)
         weights[index] = 0

@@ -15,11 +15,14 @@ from torch.utils.data import DataLoader, default_collate
 
 from aclnet.datasets.base import Dataset, check_seed
 from aclnet.datasets.broken import BrokenReport, NotingCollate
+from aclnet.datasets.device import DeviceLoader, device_loader
 from aclnet.datasets.samplers import EpochBatchSampler, OnceBatchSampler
 from aclnet.distributed import get_dist_info
-from aclnet.errors import ACLNetError, nearest
+from aclnet.errors import ACLNetError, nearest, shown
 
-__all__ = ['Loader', 'build_dataloader', 'collate']
+__all__ = ['KINDS', 'Loader', 'build_dataloader', 'collate']
+
+KINDS = ('device', 'workers')
 
 _GIVEN = {'dataset', 'batch_size', 'sampler', 'batch_sampler', 'num_workers'}  # said by other arguments here
 _WORKERS_ONLY = ('prefetch_factor', 'timeout', 'multiprocessing_context')
@@ -111,8 +114,11 @@ def build_dataloader(
     num_replicas: int | None = None,
     rank: int | None = None,
     shards_at_once: int | None = None,
+    loader: str = 'workers',
+    device: torch.device | None = None,
+    device_bytes: int | None = None,
     **kwargs: Any,
-) -> Loader:
+) -> Loader | DeviceLoader:
     """Make the loader of a dataset.
 
     Args:
@@ -128,6 +134,11 @@ def build_dataloader(
         equal_steps: whether all ranks take the same number of batches in test mode too, as losses over ranks need.
         num_replicas, rank: None takes those of the process group.
         shards_at_once: in training, how many shards of a packed store are read at a time, see ``EpochBatchSampler``.
+        loader: 'workers' makes samples one by one, 'device' whole batches where the network is, see
+            ``DeviceLoader``; where it cannot, workers do, and a line in the log says why. The batches are the same.
+        device: of loader 'device'; None is the CPU.
+        device_bytes: most that the frames of a data set may take on the device; they stay in the host's memory where
+            they take more. None is half of what is free.
         kwargs: further arguments of ``torch.utils.data.DataLoader``.
 
     Returns:
@@ -139,6 +150,12 @@ def build_dataloader(
     """
     if isinstance(workers_per_gpu, bool) or not isinstance(workers_per_gpu, int) or workers_per_gpu < 0:
         raise ACLNetError(f'workers_per_gpu must be a whole number from 0 up, got {workers_per_gpu!r}')
+    if loader not in KINDS:
+        raise ACLNetError(f'loader must be one of {", ".join(KINDS)}, got {shown(loader)}{nearest(str(loader), KINDS)}')
+    if device_bytes is not None and (
+        isinstance(device_bytes, bool) or not isinstance(device_bytes, int) or device_bytes < 0
+    ):
+        raise ACLNetError(f'device_bytes must be a number of bytes from 0 up, got {shown(device_bytes)}')
     known = set(inspect.signature(DataLoader).parameters) - _GIVEN
     for name in set(kwargs) - known:
         raise ACLNetError(f"there is no dataloader argument '{name}'{nearest(name, known)}")
@@ -153,6 +170,10 @@ def build_dataloader(
         sampler = EpochBatchSampler(
             dataset, videos_per_gpu, shuffle, seed, drop_last, num_replicas, rank, shards_at_once
         )
+    if loader == 'device':
+        made = device_loader(dataset, sampler, device or torch.device('cpu'), device_bytes)
+        if made is not None:
+            return made
     if workers_per_gpu == 0:
         kwargs = {name: value for name, value in kwargs.items() if name not in _WORKERS_ONLY}
     else:

@@ -146,8 +146,15 @@ class PoseDataset(Dataset):
         sample.pop('rng', None)
         return sample
 
+    def raw(self, index: int) -> dict:
+        """The sample at ``index`` before all transforms, with nothing random in it.
+
+        Raises:
+            ACLNetError: its poses are missing or unfit.
+        """
+        return self._raw(index, self.annotations[index])
+
     def _raw(self, index: int, annotation: dict) -> dict:
-        """The sample at ``index`` before all transforms, with nothing random in it."""
         sample = {key: value for key, value in annotation.items() if key not in _UNUSED}
         if 'keypoint' not in annotation:
             sample.update(self._read_poses(annotation))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from aclnet import skeletons
 from aclnet.datasets.transforms.base import (
@@ -22,6 +24,9 @@ from aclnet.datasets.transforms.base import (
 from aclnet.errors import ACLNetError, shown
 from aclnet.limits import MAX_PIXELS
 from aclnet.registry import TRANSFORMS
+
+if TYPE_CHECKING:
+    from aclnet.datasets.device.clips import Clips
 
 __all__ = ['Flip', 'PartDrop', 'RandomRot', 'SpatialFlip']
 
@@ -46,16 +51,29 @@ class RandomRot:
         keypoint = keypoint_of(sample, self, channels=(2, 3))
         rng = rng_of(sample)
         if keypoint.shape[-1] == 3:
-            matrix = _rotation_3d(rng.uniform(-self.theta, self.theta, 3))
+            angles = rng.uniform(-self.theta, self.theta, 3)
+            matrix = _rotation_3d(np.cos(angles).tolist(), np.sin(angles).tolist())
         else:
             matrix = _rotation_2d(rng.uniform(-self.theta, self.theta))
         sample['keypoint'] = turned(keypoint, matrix)
         return sample
 
+    def batched(self, clips: Clips) -> None:
+        keypoint = clips['keypoint'].float()
+        channels = keypoint.shape[-1]
+        angles = clips.draws.uniform(-self.theta, self.theta, 3 if channels == 3 else 1).T
+        matrix = _rotation_3d(np.cos(angles), np.sin(angles)) if channels == 3 else _rotation_2d(angles[0])  # C C N
+        rows = clips.rows_of(np.ascontiguousarray(np.moveaxis(matrix, -1, 0), np.float32))
+        turned = keypoint[..., :1] * rows[:, None, :, 0]  # no matrix products, whose precision may be lowered on GPUs
+        for channel in range(1, channels):
+            turned.addcmul_(keypoint[..., channel : channel + 1], rows[:, None, :, channel])
+        clips['keypoint'] = turned
 
-def _rotation_3d(angles: np.ndarray) -> np.ndarray:
-    """Rz·Ry·Rx, multiplied out: three arrays and their products would take as long as turning the clip."""
-    (cx, cy, cz), (sx, sy, sz) = np.cos(angles).tolist(), np.sin(angles).tolist()
+
+def _rotation_3d(cosines: Sequence | np.ndarray, sines: Sequence | np.ndarray) -> np.ndarray:
+    """Rz·Ry·Rx (3, 3, …) of three angles, multiplied out: three arrays and their products would take as long as
+    turning the clip."""
+    (cx, cy, cz), (sx, sy, sz) = cosines, sines
     return np.array(
         [
             [cz * cy, cz * sy * sx + sz * cx, sz * sx - cz * sy * cx],
@@ -65,7 +83,7 @@ def _rotation_3d(angles: np.ndarray) -> np.ndarray:
     )
 
 
-def _rotation_2d(angle: float) -> np.ndarray:
+def _rotation_2d(angle: float | np.ndarray) -> np.ndarray:
     cosine, sine = np.cos(angle), np.sin(angle)
     return np.array([[cosine, -sine], [sine, cosine]])
 
@@ -96,6 +114,9 @@ class SpatialFlip:
                 sample['keypoint_score'] = score.take(self.layout.mirror, axis=2)
         return sample
 
+    def batched(self, clips: Clips) -> None:
+        _swap_joints(clips, clips.draws.random()[:, 0] < self.p, self.layout.mirror)
+
 
 @TRANSFORMS.register_module(name=['PartDrop', 'Part_Drop'])
 class PartDrop:
@@ -125,6 +146,27 @@ class PartDrop:
                     sample[key] = np.array(array)  # a copy: the array may be the dataset's
                     sample[key][:, :, limb] = 0
         return sample
+
+    def batched(self, clips: Clips) -> None:
+        dropping = np.flatnonzero(clips.draws.random()[:, 0] < self.p)
+        limbs = np.zeros((len(self.layout.limbs), self.layout.num_joints), bool)
+        for limb, joints in zip(limbs, self.layout.limbs):
+            limb[list(joints)] = True
+        dropped = np.zeros((len(clips), self.layout.num_joints), bool)
+        dropped[dropping] = limbs[clips.draws.integers(np.full(len(dropping), len(limbs)), dropping)]
+        rows = clips.rows_of(dropped)
+        clips['keypoint'] = clips['keypoint'].masked_fill(rows[..., None], 0)
+        if 'keypoint_score' in clips:
+            clips['keypoint_score'] = clips['keypoint_score'].masked_fill(rows, 0)
+
+
+def _swap_joints(clips: Clips, swapped: np.ndarray, order: np.ndarray) -> None:
+    """Put the joints of the samples ``swapped`` (N,) in another order (V,), their scores too."""
+    rows = clips.rows_of(np.where(swapped[:, None], order, np.arange(len(order))))  # rows V
+    keypoint = clips['keypoint']
+    clips['keypoint'] = keypoint.gather(1, rows[..., None].expand(keypoint.shape))
+    if 'keypoint_score' in clips:
+        clips['keypoint_score'] = clips['keypoint_score'].gather(1, rows)
 
 
 @TRANSFORMS.register_module()
@@ -160,14 +202,14 @@ class Flip:
     def __call__(self, sample: dict) -> dict:
         keypoint = keypoint_of(sample, self)
         score, width = score_of(sample, keypoint, self), self._width(sample)
-        order = np.arange(keypoint.shape[2])
-        beyond = [joint for joint in (*self.left_kp, *self.right_kp) if not 0 <= joint < len(order)]
+        joints = keypoint.shape[2]
+        beyond = [joint for joint in (*self.left_kp, *self.right_kp) if not 0 <= joint < joints]
         if beyond:
-            raise fail(sample, self, f'swaps joint {beyond[0]}, but keypoint has {len(order)} joints')
+            raise fail(sample, self, f'swaps joint {beyond[0]}, but keypoint has {joints} joints')
         sample['flip'] = bool(rng_of(sample).random() < self.flip_ratio)
         sample['flip_direction'] = self.direction
         if sample['flip']:
-            order[self.left_kp], order[self.right_kp] = self.right_kp, self.left_kp
+            order = self._order(joints)
             keypoint = float32_of(keypoint.take(order, axis=2))
             x = keypoint[..., 0]
             keypoint[..., 0] = np.where(x != 0, width - x, x)
@@ -175,6 +217,23 @@ class Flip:
             if score is not None:
                 sample['keypoint_score'] = score.take(order, axis=2)
         return sample
+
+    def noted(self, sample: dict) -> dict[str, float]:
+        return {'width': self._width(sample)}
+
+    def batched(self, clips: Clips) -> None:
+        flipped = clips.draws.random()[:, 0] < self.flip_ratio
+        _swap_joints(clips, flipped, self._order(clips['keypoint'].shape[1]))
+        keypoint = clips['keypoint'].float()
+        x = keypoint[..., 0]
+        width = clips.rows_of(np.where(flipped, clips.notes['width'], np.nan).astype(np.float32))[:, None]
+        keypoint[..., 0] = torch.where((x != 0) & ~width.isnan(), width - x, x)
+        clips['keypoint'] = keypoint
+
+    def _order(self, joints: int) -> np.ndarray:
+        order = np.arange(joints)
+        order[self.left_kp], order[self.right_kp] = self.right_kp, self.left_kp
+        return order
 
     def _width(self, sample: dict) -> float:
         shape = require(sample, 'img_shape', self)

@@ -5,14 +5,19 @@ A sample is a dict. ``keypoint`` is (M persons, T frames, V joints, C channels),
 
 A transform whose class says ``fixed = True`` draws nothing: what it makes of a sample is the same in every epoch, so
 that a dataset may keep it. Subclasses don't inherit that, since they may draw.
+
+Beside its per-sample form, a transform may have a batched one: a method ``batched(clips)`` that does the same to the
+``Clips`` of a batch, with the same draws. Where it cannot for some arguments, its property ``batches`` is False. What
+it must know of a sample besides its poses, ``noted(sample)`` tells as a dict of numbers when the sample is packed.
+Subclasses don't inherit that either.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,7 +26,11 @@ from aclnet.errors import ACLNetError, names, nearest, shown
 from aclnet.limits import MAX_FRAMES, MAX_PERSONS, MAX_VALUES
 from aclnet.skeletons import Layout
 
+if TYPE_CHECKING:
+    from aclnet.datasets.device.clips import Clips
+
 __all__ = [
+    'batched_form',
     'check_frames',
     'check_layout',
     'check_positive',
@@ -51,6 +60,13 @@ def rng_of(sample: dict) -> np.random.Generator:
 def is_fixed(transform: object) -> bool:
     """Whether a transform's own class says that it makes the same of a sample in every epoch."""
     return vars(type(transform)).get('fixed', False) is True
+
+
+def batched_form(transform: object) -> Callable[[Clips], None] | None:
+    """The batched form that a transform's own class has for its arguments, or None."""
+    if 'batched' not in vars(type(transform)) or not getattr(transform, 'batches', True):
+        return None
+    return transform.batched  # type: ignore[attr-defined]  # as was just seen
 
 
 def float32_of(array: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from aclnet.datasets.transforms.base import check_positive, check_size, fail, ke
 from aclnet.errors import ACLNetError
 from aclnet.limits import MAX_PERSONS
 from aclnet.registry import TRANSFORMS
+
+if TYPE_CHECKING:
+    from aclnet.datasets.device.clips import Clips
 
 __all__ = ['Collect', 'FormatGCNInput', 'ToTensor']
 
@@ -51,6 +54,10 @@ class FormatGCNInput:
         sample['keypoint'] = out
         return sample
 
+    def batched(self, clips: Clips) -> None:
+        clips.merge_score()
+        clips.whole['keypoint'] = clips.arranged('keypoint', clips.num_clips, self.num_person, self.mode == 'loop')
+
 
 @TRANSFORMS.register_module()
 class Collect:
@@ -78,6 +85,13 @@ class Collect:
             kept[self.meta_name] = {key: require(sample, key, self) for key in self.meta_keys}
         return kept
 
+    @property
+    def batches(self) -> bool:
+        return not self.meta_keys and set(self.keys) <= {'keypoint', 'label'}
+
+    def batched(self, clips: Clips) -> None:
+        clips.whole = {key: clips.whole[key] for key in self.keys}
+
 
 @TRANSFORMS.register_module()
 class ToTensor:
@@ -98,6 +112,11 @@ class ToTensor:
         for key in self.keys:
             sample[key] = self._tensor(sample, require(sample, key, self))
         return sample
+
+    def batched(self, clips: Clips) -> None:
+        for key in self.keys:
+            value = clips.whole[key]
+            clips.whole[key] = value[:, None] if value.ndim == 1 else value
 
     def _tensor(self, sample: dict, value: Any) -> torch.Tensor:
         if isinstance(value, torch.Tensor):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from aclnet import skeletons
 from aclnet.datasets.transforms.base import check_layout, copy_channels, fail, keypoint_of, score_of
 from aclnet.registry import TRANSFORMS
+
+if TYPE_CHECKING:
+    from aclnet.datasets.device.clips import Clips
 
 __all__ = ['KineticsTransform']
 
@@ -44,3 +49,13 @@ class KineticsTransform:
         out[:, :, 18] = (out[:, :, 17] + out[:, :, 19]) / 2
         sample['keypoint'] = out
         return sample
+
+    def batched(self, clips: Clips) -> None:
+        clips.merge_score()
+        keypoint = clips['keypoint']
+        out = keypoint.new_empty((len(keypoint), 20, 3))
+        out[:, :17] = keypoint
+        out[:, 17] = (out[:, 11] + out[:, 12]) / 2
+        out[:, 19] = (out[:, 5] + out[:, 6]) / 2
+        out[:, 18] = (out[:, 17] + out[:, 19]) / 2
+        clips['keypoint'] = out

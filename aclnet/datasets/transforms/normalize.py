@@ -52,13 +52,8 @@ class PreNormalize3D:
         self.center_joint = center_joint
 
     def __call__(self, sample: dict) -> dict:
-        keypoint = keypoint_of(sample, self, channels=(3,))
-        check_frames(sample, keypoint, self)
-        self._check_joints(sample, keypoint.shape[2])
-        keypoint = float32_of(keypoint)
-        sizes = np.abs(keypoint).reshape(-1, 3) @ np.ones(3, np.float32)  # any(-1) takes many times as long
-        present = sizes.reshape(keypoint.shape[:3]) != 0  # M T V
-        filled = present.any(2)  # M T
+        keypoint = float32_of(self._checked(sample))
+        present, filled = _present(keypoint)
         if not filled.any():
             return sample
         keypoint, present = _leader_first(keypoint, present, filled)
@@ -73,6 +68,32 @@ class PreNormalize3D:
         sample['total_frames'] = keypoint.shape[1]
         return sample
 
+    @property
+    def exact(self) -> bool:
+        """Whether ``packed`` leaves the numbers of ``keypoint`` as they are in the file."""
+        return not self.align_spine
+
+    def packed(self, sample: dict) -> dict:
+        """The same in two parts where that is ``exact``, for those who keep many samples in little memory: ``keypoint``
+        as it is in the file, in the order and of the frames that are to be, and under ``shift`` (3,) what is still to
+        be added to the joints that are present."""
+        keypoint = self._checked(sample)
+        present, filled = _present(float32_of(keypoint))
+        if not self.exact or not filled.any():
+            return self(sample)
+        keypoint, _ = _leader_first(keypoint, present, filled)
+        if self.align_center:
+            sample['shift'] = -float32_of(keypoint[0, 0, self._center(keypoint.shape[2])])
+        sample['keypoint'] = keypoint
+        sample['total_frames'] = keypoint.shape[1]
+        return sample
+
+    def _checked(self, sample: dict) -> np.ndarray:
+        keypoint = keypoint_of(sample, self, channels=(3,))
+        check_frames(sample, keypoint, self)
+        self._check_joints(sample, keypoint.shape[2])
+        return keypoint
+
     def _center(self, num_joints: int) -> int:
         if self.center_joint is not None:
             return self.center_joint
@@ -85,6 +106,13 @@ class PreNormalize3D:
         beyond = [joint for joint in used if not -num_joints <= joint < num_joints]
         if beyond:
             raise fail(sample, self, f'uses joint {beyond[0]}, but keypoint has {num_joints} joints')
+
+
+def _present(keypoint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which joints are present (M, T, V), and which frames are not empty (M, T)."""
+    sizes = np.abs(keypoint).reshape(-1, 3) @ np.ones(3, np.float32)  # any(-1) takes many times as long
+    present = sizes.reshape(keypoint.shape[:3]) != 0
+    return present, present.any(2)
 
 
 def _leader_first(keypoint: np.ndarray, present: np.ndarray, filled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,10 +29,15 @@ from aclnet.errors import ACLNetError, shown
 from aclnet.limits import MAX_CLIPS, MAX_FRAMES
 from aclnet.registry import TRANSFORMS
 
+if TYPE_CHECKING:
+    from aclnet.datasets.device.clips import Clips
+    from aclnet.datasets.device.generators import Generators
+
 __all__ = ['PoseDecode', 'UniformSampleDecode', 'UniformSampleFrames']
 
 
 _Draws = np.random.RandomState | SimpleNamespace
+_MAX_CHOICE = 10_000  # slots: beyond that, numpy chooses in another way
 _KEPT_INDICES = 2**21  # 16 MiB: the test clips of 2,000 different lengths of samples, if they are ten of 100 frames
 
 
@@ -98,6 +104,38 @@ class _UniformSampling:
         bounds = np.arange(length + 1) * frames // length
         return bounds[:-1] + draws.randint(np.diff(bounds))
 
+    @property
+    def batches(self) -> bool:
+        return self.clip_len < _MAX_CHOICE
+
+    def _frames_of(self, clips: Clips) -> np.ndarray:
+        """(N, num_clips · L) frames of a batch."""
+        clips.num_clips = self.num_clips
+        if clips.test_mode:
+            return np.stack([self._frames({'test_mode': True}, total) for total in clips.frames.tolist()])
+        return np.concatenate([self._clip_of(clips.draws, clips.frames) for _ in range(self.num_clips)], 1)
+
+    def _clip_of(self, draws: Generators, total: np.ndarray) -> np.ndarray:
+        """(N, L) frames of one training clip each of samples of ``total`` (N,) frames."""
+        low, high = self.p_interval
+        frames = np.maximum(1, ((draws.random()[:, 0] * (high - low) + low) * total).astype(np.int64))
+        offset, place = draws.integers(total - frames + 1), np.arange(self.clip_len)
+        out = np.empty((len(total), self.clip_len), np.int64)
+        short, long = frames < self.clip_len, frames >= 2 * self.clip_len
+        if (rows := np.flatnonzero(short)).size:
+            out[rows] = self._looped(draws.integers(frames[rows], rows)[:, None] + place, frames[rows, None])
+        if (rows := np.flatnonzero(~(short | long))).size:
+            skipped = draws.choice(self.clip_len + 1, frames[rows] - self.clip_len, rows)
+            out[rows] = place + skipped.cumsum(1)[:, :-1]
+        if (rows := np.flatnonzero(long)).size:
+            bounds = np.arange(self.clip_len + 1) * frames[rows, None] // self.clip_len
+            out[rows] = bounds[:, :-1] + draws.integers(np.diff(bounds), rows)
+        return out + offset[:, None]
+
+    def _looped(self, chosen: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        """Frames of a stretch shorter than L, numbered on beyond its end, as frames of it."""
+        return chosen
+
     def _mark(self, sample: dict) -> None:
         sample['clip_len'] = self.clip_len
         sample['num_clips'] = self.num_clips
@@ -131,6 +169,13 @@ class UniformSampleDecode(_UniformSampling):
         sample['keypoint'] = keypoint.take(self._frames(sample, keypoint.shape[1]), axis=1)
         self._mark(sample)
         return sample
+
+    def batched(self, clips: Clips) -> None:
+        clips.merge_score()
+        clips.take(self._frames_of(clips))
+
+    def _looped(self, chosen: np.ndarray, frames: np.ndarray) -> np.ndarray:
+        return chosen % frames
 
     def _clip(self, draws: _Draws, total: int, clip: int, test_mode: bool) -> np.ndarray:
         frames, offset = self._stretch(draws, total)
@@ -168,6 +213,9 @@ class UniformSampleFrames(_UniformSampling):
         self._mark(sample)
         return sample
 
+    def batched(self, clips: Clips) -> None:
+        clips.frame_inds = self._frames_of(clips) % clips.frames[:, None]
+
     def _clip(self, draws: _Draws, total: int, clip: int, test_mode: bool) -> np.ndarray:
         frames, offset = self._stretch(draws, total)
         if frames >= self.clip_len:
@@ -202,3 +250,7 @@ class PoseDecode:
         if score is not None:
             sample['keypoint_score'] = float32_of(score.take(chosen, axis=1))
         return sample
+
+    def batched(self, clips: Clips) -> None:
+        if clips.frame_inds is not None:
+            clips.take(clips.frame_inds)

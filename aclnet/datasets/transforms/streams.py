@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from aclnet import skeletons
 from aclnet.datasets.transforms.base import check_layout, fail, float32_of, keypoint_of, require, with_score
 from aclnet.errors import ACLNetError, nearest
 from aclnet.registry import TRANSFORMS
 from aclnet.skeletons import Layout
+
+if TYPE_CHECKING:
+    from aclnet.datasets.device.clips import Clips
 
 __all__ = ['STREAMS', 'GenSkeFeat', 'JointToBone', 'JointToKB', 'MergeSkeFeat', 'Rename', 'ToMotion']
 
@@ -27,7 +33,7 @@ def _to_partner(keypoint: np.ndarray, partner: np.ndarray, mean_score: bool) -> 
     return out
 
 
-def _has_score(keypoint: np.ndarray, layout: Layout) -> bool:
+def _has_score(keypoint: np.ndarray | Tensor, layout: Layout) -> bool:
     return layout.scored and keypoint.shape[-1] == 3
 
 
@@ -48,6 +54,25 @@ def _motion(data: np.ndarray, layout: Layout) -> np.ndarray:
     if _has_score(data, layout) and not layout.subtracts_scores:
         out[:, :-1, :, 2] = (data[:, 1:, :, 2] + data[:, :-1, :, 2]) / 2
     return out
+
+
+def _rows_to_partner(keypoint: Tensor, clips: Clips, layout: Layout, grand: bool) -> Tensor:
+    """Bones, or with ``grand`` k-bones, of the rows (rows, V, C) of a batch."""
+    partner = layout.kbone_partner if grand else layout.bone_partner
+    other = keypoint.index_select(1, clips.put(partner))
+    out = keypoint - other
+    if _has_score(keypoint, layout) and not (grand and layout.subtracts_scores):
+        out[..., 2] = (keypoint[..., 2] + other[..., 2]) / 2
+    return out
+
+
+def _rows_motion(data: Tensor, clips: Clips, layout: Layout) -> Tensor:
+    """Motion of the rows (rows, V, C) of a batch: 0 in the last row of every person."""
+    out = torch.empty_like(data)
+    torch.sub(data[1:], data[:-1], out=out[:-1])
+    if _has_score(data, layout) and not layout.subtracts_scores:
+        out[:-1, :, 2] = (data[1:, :, 2] + data[:-1, :, 2]) / 2
+    return out.index_fill_(0, clips.put(clips.ends()), 0)
 
 
 @TRANSFORMS.register_module()
@@ -74,6 +99,9 @@ class JointToBone:
         sample[self.target] = self.feature(keypoint, self.layout)
         return sample
 
+    def batched(self, clips: Clips) -> None:
+        clips[self.target] = _rows_to_partner(clips['keypoint'].float(), clips, self.layout, grand=False)
+
 
 @TRANSFORMS.register_module()
 class JointToKB(JointToBone):
@@ -89,6 +117,9 @@ class JointToKB(JointToBone):
     """
 
     feature = staticmethod(_kbones)
+
+    def batched(self, clips: Clips) -> None:
+        clips[self.target] = _rows_to_partner(clips['keypoint'].float(), clips, self.layout, grand=True)
 
 
 @TRANSFORMS.register_module()
@@ -115,6 +146,9 @@ class ToMotion:
         check_layout(sample, data, self.layout, self)
         sample[self.target] = _motion(data, self.layout)
         return sample
+
+    def batched(self, clips: Clips) -> None:
+        clips[self.target] = _rows_motion(clips[self.source].float(), clips, self.layout)
 
 
 @TRANSFORMS.register_module()
@@ -149,6 +183,14 @@ class MergeSkeFeat:
         sample[self.target] = feats[0]
         return sample
 
+    @property
+    def batches(self) -> bool:
+        return self.axis == -1 or len(self.feat_list) == 1
+
+    def batched(self, clips: Clips) -> None:
+        feats = [clips.pop(name) for name in self.feat_list]
+        clips[self.target] = feats[0] if len(feats) == 1 else torch.cat([feat.float() for feat in feats], -1)
+
 
 @TRANSFORMS.register_module()
 class Rename:
@@ -170,6 +212,11 @@ class Rename:
                     raise fail(sample, self, f"cannot call '{old}' '{new}': the sample has that key already")
                 sample[new] = sample.pop(old)
         return sample
+
+    def batched(self, clips: Clips) -> None:
+        for old, new in self.mapping.items():
+            if old in clips:
+                clips[new] = clips.pop(old)
 
 
 @TRANSFORMS.register_module()
@@ -215,6 +262,21 @@ class GenSkeFeat:
         feats = [self._stream(keypoint, feat) for feat in self.feats]
         sample['keypoint'] = feats[0] if len(feats) == 1 else np.concatenate(feats, axis=self.axis)
         return sample
+
+    @property
+    def batches(self) -> bool:
+        return self.axis == -1 or len(self.feats) == 1
+
+    def batched(self, clips: Clips) -> None:
+        clips.merge_score()
+        keypoint = clips['keypoint']
+        feats = [self._rows_stream(keypoint, clips, feat) for feat in self.feats]
+        clips['keypoint'] = feats[0] if len(feats) == 1 else torch.cat(feats, -1)
+
+    def _rows_stream(self, keypoint: Tensor, clips: Clips, feat: str) -> Tensor:
+        if feat[0] != 'j':
+            keypoint = _rows_to_partner(keypoint, clips, self.layout, grand=feat[0] == 'k')
+        return _rows_motion(keypoint, clips, self.layout) if feat.endswith('m') else keypoint
 
     def _stream(self, keypoint: np.ndarray, feat: str) -> np.ndarray:
         if feat[0] == 'b':
