@@ -72,7 +72,8 @@ class _OneSize:
             exc = torch._dynamo.exc
             if not isinstance(error, exc.TorchDynamoException):
                 raise
-            reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            said = str(getattr(error, 'inner_exception', error)).strip() or type(error).__name__
+            reason = said.splitlines()[0]
             if not self.whole or not isinstance(error, (exc.Unsupported, exc.UserError)):
                 raise ACLNetError(f'--compile: torch cannot compile the model here ({reason}); leave it out') from error
         logging.getLogger('aclnet').warning('--compile: not in one piece (%s); compiled in several', reason)
