@@ -57,7 +57,7 @@ def evaluate_checkpoint(
     checkpoint: str,
     out: str | None = None,
     metrics: Sequence[str] | None = None,
-    compile: bool = False,
+    compile: bool | dict = False,
     amp: str | None = None,
     title: str = 'test',
 ) -> dict[str, float]:
@@ -68,7 +68,7 @@ def evaluate_checkpoint(
         checkpoint: file or address of the weights.
         out: score file to write (.pkl, .json, .yaml), with its side file of identifiers and labels; None writes none.
         metrics: what to measure; None takes the config's ``evaluation.metrics``.
-        compile: run the model through torch.compile, see ``compile_model``.
+        compile: run the model through torch.compile, see ``compile_model``; a dict holds its options.
         amp: 'bf16' or 'fp16' autocast.
         title: label of the progress bar.
 
@@ -91,7 +91,7 @@ def evaluate_checkpoint(
     evaluate(np.zeros((len(dataset), classes)), dataset.labels, **options)  # a wrong metric fails before the work
     model = optimize_for_inference(model, AMP_DTYPES.get(amp or '')).to(device)
     if compile:
-        model = compile_model(model)
+        model = compile_model(model, **(compile if isinstance(compile, dict) else {}))
     loader = build_loader(cfg, 'test', dataset, seed=cfg.get('seed') or 0)
     scores = collect_scores(model, loader, BatchProcessor(device, amp), title=title)
     bad = np.flatnonzero([not np.isfinite(score).all() for score in scores])

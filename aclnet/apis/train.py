@@ -68,7 +68,7 @@ def train_model(
     test: dict | None = None,
     timestamp: str | None = None,
     meta: dict | None = None,
-    compile: bool = False,
+    compile: bool | dict = False,
     amp: str | None = None,
     archive: Archive | None = None,
 ) -> dict[str, dict[str, float]]:
@@ -84,7 +84,7 @@ def train_model(
         test: dict(test_last=False, test_best=False): score ``data.test`` with the last and the best checkpoint.
         timestamp: names the log files.
         meta: goes into checkpoints.
-        compile: run the model through torch.compile, see ``compile_model``.
+        compile: run the model through torch.compile, see ``compile_model``; a dict holds its options.
         amp: 'bf16' or 'fp16'.
         archive: the checkpoints of work_dir, on rank 0; None opens them.
 
@@ -118,7 +118,8 @@ def train_model(
     rank = distributed.get_dist_info()[0]
     training = loaders[[mode for mode, _ in workflow].index('train')]
     if compile:
-        model = compile_model(model, cast(EpochBatchSampler, training.batch_sampler).sizes(0)[rank])
+        rows = cast(EpochBatchSampler, training.batch_sampler).sizes(0)[rank]
+        model = compile_model(model, rows, **(compile if isinstance(compile, dict) else {}))
     if rank == 0 and archive is None:
         archive = open_archive(cfg)
     processor = BatchProcessor(device, amp)
@@ -127,7 +128,7 @@ def train_model(
         _parallel(model, cfg, device),
         processor,
         archive=archive,
-        settings=settings_of({**cfg, 'amp': amp, 'compile': compile or None}),
+        settings=settings_of({**cfg, 'amp': amp, 'compile': bool(compile) or None}),
         optimizer=_optimizer(model, cfg),
         work_dir=cfg.work_dir,
         logger=logger,
@@ -326,7 +327,7 @@ def _load_backbone(backbone: nn.Module, logger: logging.Logger) -> None:
 
 
 def _final_tests(
-    runner: EpochRunner, cfg: Config, test: dict, logger: logging.Logger, compile: bool, amp: str | None
+    runner: EpochRunner, cfg: Config, test: dict, logger: logging.Logger, compile: bool | dict, amp: str | None
 ) -> dict[str, dict[str, float]]:
     found = {}
     distributed.barrier()  # rank 0 may still be writing the last checkpoint

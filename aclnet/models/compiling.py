@@ -1,4 +1,4 @@
-"""A recognizer through torch.compile: whole, for batches of one size, and as CUDA graphs on a GPU."""
+"""A recognizer through torch.compile: for batches of one size, and as CUDA graphs on a GPU."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from aclnet.errors import ACLNetError
 
 __all__ = ['compile_model']
 
-# a step whose numbers still change (the memory fills) is not recorded: each number would be a recording of its own
+# a step whose numbers still change (a memory fills) is not recorded: each number would be a recording of its own
 _OPTIONS: dict[str, Any] = dict(
     options={'triton.cudagraphs': True, 'triton.cudagraph_skip_dynamic_graphs': True},
 )
 
 
 def compile_model(model: nn.Module, rows: int | None = None, **options: Any) -> nn.Module:
-    """Have torch.compile run a recognizer's losses and scores, in place.
+    """Have torch.compile run a recognizer, in place: its ``network`` as one graph, and its head's ``loss`` as another.
 
-    Batches of another size than the usual one, such as an epoch's last, go through the model as it is: they compile
-    nothing, and their results are those of an uncompiled step.
+    The loss is apart because it changes as epochs pass and memories fill, and the network, which takes minutes to
+    compile, does not. Batches of another size than the usual one, such as an epoch's last, go through the model as it
+    is: they compile nothing, and their results are those of an uncompiled step.
 
     Args:
-        model: a recognizer. One without ``forward_train`` and ``forward_test`` is compiled as torch does it.
-        rows: samples of a training batch; None takes those of the first one. Scoring takes those of its first batch.
+        model: a recognizer. One without ``network`` and ``cls_head.loss`` is compiled as torch does it.
+        rows: samples of a training batch; None takes those of the first one. In eval mode it is always the first one's.
         **options: of ``torch.compile``, in the place of inductor with CUDA graphs.
 
     Returns:
@@ -38,36 +39,47 @@ def compile_model(model: nn.Module, rows: int | None = None, **options: Any) -> 
         >>> model = compile_model(build_model(cfg.model), rows=16)
     """
     options = options or _OPTIONS
-    names = ('forward_train', 'forward_test')
-    if not all(callable(getattr(model, name, None)) for name in names):
+    found: Any = model
+    if not hasattr(model, 'network') or not hasattr(getattr(model, 'cls_head', None), 'loss'):
         model.compile(**options)
         return model
-    for name, size in zip(names, (rows, None)):
-        setattr(model, name, _OneSize(getattr(model, name), size, options))
+    found.network = _OneSize(model, found.network, rows, options, begins=True)
+    # what several ranks exchange for the loss lies between graphs
+    alone = distributed.get_dist_info()[1] == 1
+    found.cls_head.loss = _OneSize(model, found.cls_head.loss, rows, options, whole=alone)
     return model
 
 
 class _OneSize:
-    """A function of a batch that is compiled for batches of one size."""
+    """A function of a batch that is compiled for one size of it in training, and one in eval mode."""
 
-    def __init__(self, function: Callable[..., Any], rows: int | None, options: dict[str, Any]) -> None:
-        self.function, self.rows, self.options = function, rows, options
-        # what several ranks exchange lies between graphs
-        self._compile(whole=distributed.get_dist_info()[1] == 1)
+    def __init__(
+        self,
+        model: nn.Module,
+        function: Callable[..., Any],
+        rows: int | None,
+        options: dict[str, Any],
+        whole: bool = True,
+        begins: bool = False,
+    ) -> None:
+        self.model, self.function, self.options, self.begins = model, function, options, begins
+        self.rows = {True: rows, False: None}
+        self._compile(whole)
 
     def _compile(self, whole: bool) -> None:
         self.whole = whole
         self.compiled = torch.compile(self.function, fullgraph=whole, **self.options)
 
-    def __call__(self, keypoint: Tensor, *args: Any) -> Any:
-        if self.rows is None:
-            self.rows = len(keypoint)
-        if len(keypoint) != self.rows:
-            return self.function(keypoint, *args)
-        if keypoint.is_cuda:
-            torch.compiler.cudagraph_mark_step_begin()  # what the last step gave may be written over now
+    def __call__(self, first: Tensor, *args: Any) -> Any:
+        training = self.model.training
+        if self.rows[training] is None:
+            self.rows[training] = len(first)
+        if len(first) != self.rows[training]:
+            return self.function(first, *args)
+        if self.begins and first.is_cuda:
+            torch.compiler.cudagraph_mark_step_begin()  # what the graphs of the last step gave may be written over
         try:
-            return self.compiled(keypoint, *args)
+            return self.compiled(first, *args)
         except RuntimeError as error:
             exc = torch._dynamo.exc
             if not isinstance(error, exc.TorchDynamoException):
@@ -78,4 +90,4 @@ class _OneSize:
                 raise ACLNetError(f'--compile: torch cannot compile the model here ({reason}); leave it out') from error
         logging.getLogger('aclnet').warning('--compile: not in one piece (%s); compiled in several', reason)
         self._compile(whole=False)
-        return self.compiled(keypoint, *args)
+        return self.compiled(first, *args)
