@@ -80,13 +80,14 @@ class _OneSize:
             torch.compiler.cudagraph_mark_step_begin()  # what the graphs of the last step gave may be written over
         try:
             return self.compiled(first, *args)
-        except RuntimeError as error:
-            exc = torch._dynamo.exc
-            if not isinstance(error, exc.TorchDynamoException):
+        except Exception as error:
+            exc: Any = torch._dynamo.exc
+            pieces = (exc.Unsupported, exc.UserError, getattr(exc, 'FailOnRecompileLimitHit', exc.Unsupported))
+            if not isinstance(error, (exc.TorchDynamoException, *pieces)):
                 raise
             said = str(getattr(error, 'inner_exception', error)).strip() or type(error).__name__
             reason = said.splitlines()[0]
-            if not self.whole or not isinstance(error, (exc.Unsupported, exc.UserError)):
+            if not self.whole or not isinstance(error, pieces):
                 raise ACLNetError(f'--compile: torch cannot compile the model here ({reason}); leave it out') from error
         logging.getLogger('aclnet').warning('--compile: not in one piece (%s); compiled in several', reason)
         self._compile(whole=False)
