@@ -24,7 +24,9 @@ def parser(description: str, examples: str) -> argparse.ArgumentParser:
         default='none',
         help='who started the processes (default: none, one process)',
     )
-    made.add_argument('--compile', action='store_true', help='run the model through torch.compile')
+    made.add_argument(
+        '--compile', action='store_true', help='run the model through torch.compile; on a GPU as CUDA graphs'
+    )
     made.add_argument(
         '--amp',
         nargs='?',

@@ -188,6 +188,52 @@ def _read(path: str) -> dict[str, Any]:
     return content
 
 
+def introduce(facts: dict[str, Any]) -> None:
+    """Print what the figures depend on."""
+    versions = ', '.join(f'{name} {version}' for name, version in facts['versions'].items())
+    print(
+        f'{facts["processor"]}, {facts["cores"]} cores, {facts["threads"]} threads, load {facts["load"]}'
+        + (f', {facts["gpu"]}' if facts['gpu'] else '')
+    )
+    print(f'{versions}; {facts["date"]}', flush=True)
+
+
+def measured(picked: dict[str, Benchmark]) -> tuple[list[Row], dict[str, str]]:
+    """The rows of the benchmarks, and of each that failed its name and why."""
+    rows: list[Row] = []
+    failed: dict[str, str] = {}
+    for name, run in picked.items():
+        print(f'{name} …', file=sys.stderr, flush=True)
+        try:
+            rows += run()
+        except Exception as error:  # the others' figures stay
+            failed[name] = f'{type(error).__name__}: {error}'.partition('\n')[0]
+    return rows, failed
+
+
+def show(rows: list[Row]) -> None:
+    """Print the table and how many goals are reached."""
+    head = ['benchmark', 'ours', 'literal', 'ratio', 'goal', 'reached', 'floor (of ours)', 'note']
+    print(table(head, [_line(row) for row in rows]))
+    with_goal = [row for row in rows if row.reached is not None]
+    print(f'{sum(bool(row.reached) for row in with_goal)} of {len(with_goal)} goals reached')
+
+
+def keep(path: str | Path, facts: dict[str, Any], rows: list[Row], failed: dict[str, str]) -> None:
+    """Write the figures as JSON."""
+    content = dict(machine=facts, rows=[dict(asdict(row), reached=row.reached) for row in rows], failed=failed)
+    with atomic_write(path, 'w') as stream:
+        stream.write(json.dumps(content, indent=1, ensure_ascii=False) + '\n')
+
+
+def complain(failed: dict[str, str]) -> None:
+    """Name what failed, and end with status 1 if anything did."""
+    for name, reason in failed.items():
+        print(f'{name} failed: {reason}', file=sys.stderr)
+    if failed:
+        sys.exit(1)
+
+
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -221,38 +267,18 @@ def main(argv: list[str] | None = None) -> None:
 
     torch.set_num_threads(args.threads)
     facts = machine()
-    versions = ', '.join(f'{name} {version}' for name, version in facts['versions'].items())
-    print(
-        f'{facts["processor"]}, {facts["cores"]} cores, {facts["threads"]} threads, load {facts["load"]}'
-        + (f', {facts["gpu"]}' if facts['gpu'] else '')
-    )
-    print(f'{versions}; {facts["date"]}', flush=True)
-    rows: list[Row] = []
-    failed: dict[str, str] = {}
-    for name, run in picked.items():
-        print(f'{name} …', file=sys.stderr, flush=True)
-        try:
-            rows += run()
-        except Exception as error:  # the others' figures stay
-            failed[name] = f'{type(error).__name__}: {error}'.partition('\n')[0]
-    head = ['benchmark', 'ours', 'literal', 'ratio', 'goal', 'reached', 'floor (of ours)', 'note']
-    print(table(head, [_line(row) for row in rows]))
-    with_goal = [row for row in rows if row.reached is not None]
-    print(f'{sum(bool(row.reached) for row in with_goal)} of {len(with_goal)} goals reached')
+    introduce(facts)
+    rows, failed = measured(picked)
+    show(rows)
     if args.json:
-        content = dict(machine=facts, rows=[dict(asdict(row), reached=row.reached) for row in rows], failed=failed)
-        with atomic_write(args.json, 'w') as stream:
-            stream.write(json.dumps(content, indent=1, ensure_ascii=False) + '\n')
+        keep(args.json, facts, rows, failed)
     if before is not None:
         print(compared(rows, before, facts, args.margin))
     if args.plot:
         from benchmarks.picture import draw
 
         draw(rows, args.plot)
-    for name, reason in failed.items():
-        print(f'{name} failed: {reason}', file=sys.stderr)
-    if failed:
-        sys.exit(1)
+    complain(failed)
 
 
 if __name__ == '__main__':

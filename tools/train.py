@@ -12,6 +12,7 @@ EXAMPLES = """\
   python tools/train.py configs/ntu60_xsub/j.py --validate --test-last --test-best
   python tools/train.py configs/utd_mhad/b.py --seed 0 --cfg-options total_epochs=20 optimizer.lr=0.05
   python tools/train.py configs/ntu60_xsub/j.py --resume-from work_dirs/ntu60_xsub/j/epoch_90.pth
+  python tools/train.py configs/ntu60_xsub/j.py --amp bf16 --compile --batch-size 64   # on a GPU
   bash tools/dist_train.sh configs/ntu60_xsub/j.py 4 --validate          # four processes
 """
 
@@ -36,6 +37,15 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         help="checkpoint to go on from (default: work_dir's latest.pth, if it is there)",
     )
     options.add_argument(
+        '--batch-size',
+        type=int,
+        metavar='N',
+        help="samples per process and step (default: the config's data.videos_per_gpu); optimizer.lr is scaled in "
+        'proportion',
+    )
+    rate = options.add_mutually_exclusive_group()
+    rate.add_argument('--keep-lr', action='store_true', help='take optimizer.lr as it stands, whatever --batch-size')
+    rate.add_argument(
         '--autoscale-lr',
         action='store_true',
         help='scale optimizer.lr with the samples per update: from auto_scale_lr.base_batch_size to those of all '

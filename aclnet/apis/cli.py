@@ -81,6 +81,8 @@ def _train(args: argparse.Namespace, cfg: Config) -> dict:
     logger = start_log(os.path.join(cfg.work_dir, f'{timestamp}.log'), cfg.log_level)
     set_random_seed(cfg.seed, args.deterministic)
     cfg.deterministic = args.deterministic or cfg.get('deterministic', False)
+    if args.batch_size is not None:
+        _set_batch_size(cfg, args.batch_size, scale=not (args.keep_lr or args.autoscale_lr), logger=logger)
     if args.autoscale_lr:
         _autoscale_lr(cfg, logger)
     text = _text(cfg)
@@ -125,12 +127,33 @@ def _train(args: argparse.Namespace, cfg: Config) -> dict:
         )
 
 
+def _batch_size(cfg: Config) -> int:
+    """Samples of a process and step in training."""
+    return (cfg.data.get('train_dataloader') or {}).get('videos_per_gpu', cfg.data.get('videos_per_gpu', 16))
+
+
+def _set_batch_size(cfg: Config, size: int, scale: bool, logger: logging.Logger) -> None:
+    """Take another batch size, and by the linear rule the learning rate that goes with it."""
+    before, lr = _batch_size(cfg), required(cfg, 'optimizer').get('lr')
+    if size < 1:
+        raise ACLNetError(f'--batch-size must be a whole number from 1 up, got {size}')
+    if scale and not (lr and before):
+        raise ACLNetError(
+            f'--batch-size scales optimizer.lr by data.videos_per_gpu, and config {cfg.filename} has {lr!r} and '
+            f'{before!r} there; set them, or add --keep-lr'
+        )
+    cfg.data.videos_per_gpu = size
+    (cfg.data.get('train_dataloader') or {}).pop('videos_per_gpu', None)
+    if scale:
+        cfg.optimizer.lr = lr * size / before
+    logger.info('--batch-size: %s → %d per process; learning rate %s', before, size, cfg.optimizer.get('lr'))
+
+
 def _autoscale_lr(cfg: Config, logger: logging.Logger) -> None:
     """Scale the learning rate with the number of samples that make an update."""
-    per_gpu = {'videos_per_gpu': cfg.data.get('videos_per_gpu', 16), **(cfg.data.get('train_dataloader') or {})}
-    processes = distributed.get_dist_info()[1]
-    real = processes * per_gpu['videos_per_gpu'] * cfg.optimizer_config.get('cumulative_iters', 1)
-    base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size', per_gpu['videos_per_gpu'])
+    per_gpu = _batch_size(cfg)
+    real = distributed.get_dist_info()[1] * per_gpu * cfg.optimizer_config.get('cumulative_iters', 1)
+    base = (cfg.get('auto_scale_lr') or {}).get('base_batch_size', per_gpu)
     lr = required(cfg, 'optimizer').lr
     cfg.optimizer.lr = lr * real / base
     logger.info('--autoscale-lr: learning rate %g for %d samples → %g for %d', lr, base, cfg.optimizer.lr, real)

@@ -23,6 +23,7 @@ _DEFAULTS = dict(
     custom_hooks=None,
     log_level='INFO',
     cudnn_benchmark=False,
+    tf32=True,
     find_unused_parameters=True,
     optimizer_config=dict(grad_clip=None),
     momentum_config=None,

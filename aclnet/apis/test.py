@@ -19,9 +19,9 @@ from aclnet.engine import BatchProcessor, collect_scores, load_checkpoint, load_
 from aclnet.engine.batch import AMP_DTYPES
 from aclnet.errors import ACLNetError
 from aclnet.evaluation import average_clips, evaluate, save_scores
-from aclnet.models import build_model
+from aclnet.models import build_model, compile_model
 
-__all__ = ['evaluate_checkpoint', 'metric_options', 'set_benchmark']
+__all__ = ['choose_kernels', 'evaluate_checkpoint', 'metric_options']
 
 
 def metric_options(cfg: Config) -> dict:
@@ -30,8 +30,10 @@ def metric_options(cfg: Config) -> dict:
     return {key: cfg.evaluation[key] for key in keys if cfg.evaluation.get(key) is not None}
 
 
-def set_benchmark(cfg: Config) -> None:
-    """Let cuDNN try algorithms out where the config says so, but not in a deterministic run."""
+def choose_kernels(cfg: Config) -> None:
+    """What a GPU multiplies with: TF32 for float32 unless the config says ``tf32=False``, and algorithms that cuDNN
+    tries out where it says ``cudnn_benchmark=True``, but not in a deterministic run."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = bool(cfg.tf32)
     torch.backends.cudnn.benchmark = bool(cfg.cudnn_benchmark) and not torch.are_deterministic_algorithms_enabled()
 
 
@@ -55,7 +57,7 @@ def evaluate_checkpoint(
     checkpoint: str,
     out: str | None = None,
     metrics: Sequence[str] | None = None,
-    compile: bool = False,
+    compile: bool | dict = False,
     amp: str | None = None,
     title: str = 'test',
 ) -> dict[str, float]:
@@ -66,7 +68,7 @@ def evaluate_checkpoint(
         checkpoint: file or address of the weights.
         out: score file to write (.pkl, .json, .yaml), with its side file of identifiers and labels; None writes none.
         metrics: what to measure; None takes the config's ``evaluation.metrics``.
-        compile: run the model through torch.compile.
+        compile: run the model through torch.compile, see ``compile_model``; a dict holds its options.
         amp: 'bf16' or 'fp16' autocast.
         title: label of the progress bar.
 
@@ -78,7 +80,7 @@ def evaluate_checkpoint(
     """
     cfg = complete(cfg)
     device = distributed.local_device()
-    set_benchmark(cfg)
+    choose_kernels(cfg)
     model = build_model(cfg.model)
     content = load_checkpoint(checkpoint)
     load_weights(model, content, checkpoint)
@@ -89,7 +91,7 @@ def evaluate_checkpoint(
     evaluate(np.zeros((len(dataset), classes)), dataset.labels, **options)  # a wrong metric fails before the work
     model = optimize_for_inference(model, AMP_DTYPES.get(amp or '')).to(device)
     if compile:
-        model.compile()
+        model = compile_model(model, **(compile if isinstance(compile, dict) else {}))
     loader = build_loader(cfg, 'test', dataset, seed=cfg.get('seed') or 0)
     scores = collect_scores(model, loader, BatchProcessor(device, amp), title=title)
     bad = np.flatnonzero([not np.isfinite(score).all() for score in scores])

@@ -23,8 +23,8 @@ from aclnet import distributed
 from aclnet.apis.config import complete, required
 from aclnet.apis.data import build_loader, build_subset, try_sample
 from aclnet.apis.log import get_logger
-from aclnet.apis.test import evaluate_checkpoint, metric_options, set_benchmark
-from aclnet.datasets import Dataset
+from aclnet.apis.test import choose_kernels, evaluate_checkpoint, metric_options
+from aclnet.datasets import Dataset, EpochBatchSampler
 from aclnet.engine import (
     Archive,
     BatchProcessor,
@@ -39,7 +39,7 @@ from aclnet.engine import (
 from aclnet.engine.checkpoint import read_checkpoint, unwrapped
 from aclnet.errors import ACLNetError, nearest
 from aclnet.evaluation import evaluate
-from aclnet.models import optimize_for_training, synchronized
+from aclnet.models import compile_model, optimize_for_training, synchronized
 
 __all__ = ['open_archive', 'set_random_seed', 'train_model']
 
@@ -68,7 +68,7 @@ def train_model(
     test: dict | None = None,
     timestamp: str | None = None,
     meta: dict | None = None,
-    compile: bool = False,
+    compile: bool | dict = False,
     amp: str | None = None,
     archive: Archive | None = None,
 ) -> dict[str, dict[str, float]]:
@@ -84,7 +84,7 @@ def train_model(
         test: dict(test_last=False, test_best=False): score ``data.test`` with the last and the best checkpoint.
         timestamp: names the log files.
         meta: goes into checkpoints.
-        compile: run the model through torch.compile.
+        compile: run the model through torch.compile, see ``compile_model``; a dict holds its options.
         amp: 'bf16' or 'fp16'.
         archive: the checkpoints of work_dir, on rank 0; None opens them.
 
@@ -98,7 +98,7 @@ def train_model(
     cfg = complete(cfg)
     device = distributed.local_device()
     logger = get_logger()
-    set_benchmark(cfg)
+    choose_kernels(cfg)
     seed = cfg.get('seed') or 0
     datasets = dataset if isinstance(dataset, (list, tuple)) else [dataset]
     workflow = [tuple(step) for step in cfg.workflow]
@@ -115,9 +115,11 @@ def train_model(
         model = synchronized(model)
     if cfg.fast:
         model = optimize_for_training(model)
-    if compile:
-        model.compile()
     rank = distributed.get_dist_info()[0]
+    training = loaders[[mode for mode, _ in workflow].index('train')]
+    if compile:
+        rows = cast(EpochBatchSampler, training.batch_sampler).sizes(0)[rank]
+        model = compile_model(model, rows, **(compile if isinstance(compile, dict) else {}))
     if rank == 0 and archive is None:
         archive = open_archive(cfg)
     processor = BatchProcessor(device, amp)
@@ -126,7 +128,7 @@ def train_model(
         _parallel(model, cfg, device),
         processor,
         archive=archive,
-        settings=settings_of({**cfg, 'amp': amp}),
+        settings=settings_of({**cfg, 'amp': amp, 'compile': bool(compile) or None}),
         optimizer=_optimizer(model, cfg),
         work_dir=cfg.work_dir,
         logger=logger,
@@ -139,7 +141,7 @@ def train_model(
         runner.register_hook(_evaluation_hook(cfg, seed, processor), priority=_RUN_ORDER['evaluation'])
     if rank:
         torch.manual_seed(seed + rank)  # dropout of different samples
-    _start_from(runner, cfg, logger, loaders[[mode for mode, _ in workflow].index('train')])
+    _start_from(runner, cfg, logger, training)
     _check_tests(runner, cfg, validate, test or {})
     # only now: what is refused above leaves an earlier training as it was
     distributed.on_rank_0(lambda: cast(Archive, archive).begin(seed, anew=_anew(cfg)))
@@ -190,9 +192,16 @@ def _optimizer(model: nn.Module, cfg: Config) -> torch.optim.Optimizer:
     optimizer = required(cfg, 'optimizer')
     _check_known(optimizer.get('type'), OPTIMIZERS, 'optimizer')
     try:
-        return build_optimizer(model, copy.deepcopy(optimizer))
+        return build_optimizer(model, {**copy.deepcopy(optimizer), **_fused(optimizer)})
     except (KeyError, TypeError, ValueError) as error:
         raise ACLNetError(f'optimizer {dict(cfg.optimizer)} of the config cannot be built: {error}') from None
+
+
+def _fused(options: dict) -> dict[str, bool]:
+    """The choice of torch's fused optimizer, one kernel for all parameters, where it has one and nobody has chosen."""
+    chosen = any(name in options for name in ('fused', 'foreach', 'capturable', 'differentiable'))
+    has = options.get('type') in ('SGD', 'Adam', 'AdamW') and not options.get('dampening')
+    return {} if chosen or not has else dict(fused=True)
 
 
 def _check_known(kind: object, registry: Registry, room: str, ending: str = '') -> None:
@@ -318,7 +327,7 @@ def _load_backbone(backbone: nn.Module, logger: logging.Logger) -> None:
 
 
 def _final_tests(
-    runner: EpochRunner, cfg: Config, test: dict, logger: logging.Logger, compile: bool, amp: str | None
+    runner: EpochRunner, cfg: Config, test: dict, logger: logging.Logger, compile: bool | dict, amp: str | None
 ) -> dict[str, dict[str, float]]:
     found = {}
     distributed.barrier()  # rank 0 may still be writing the last checkpoint

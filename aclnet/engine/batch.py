@@ -60,10 +60,10 @@ class BatchProcessor:
 
     @staticmethod
     def _means(values: dict[str, Tensor], share: float) -> dict[str, Tensor]:
-        """Means over the samples of all ranks."""
+        """Means over the samples of all ranks, in memory of their own: the next step writes over a CUDA graph's."""
         world = distributed.get_dist_info()[1]
-        if world == 1:
-            return {name: value.detach() for name, value in values.items()}
-        stacked = torch.stack([value.detach().float() for value in values.values()]) * (share / world)
-        dist.all_reduce(stacked)
+        stacked = torch.stack([value.detach().float() for value in values.values()])
+        if world > 1:
+            stacked *= share / world
+            dist.all_reduce(stacked)
         return dict(zip(values, stacked.unbind()))

@@ -18,7 +18,7 @@ __all__ = ['capture', 'changes', 'restore', 'set_options', 'settings_of']
 
 # the parts of a config that decide what is trained
 _DECISIVE = ('model', 'optimizer', 'optimizer_config', 'lr_config', 'momentum_config', 'total_epochs', 'workflow',
-             'evaluation', 'custom_hooks', 'sync_bn', 'fast', 'amp', 'deterministic')  # fmt: skip
+             'evaluation', 'custom_hooks', 'sync_bn', 'fast', 'amp', 'compile', 'tf32', 'deterministic')  # fmt: skip
 _DECISIVE_DATA = ('train', 'val', 'videos_per_gpu', 'train_dataloader')
 
 
@@ -105,8 +105,11 @@ def set_options(optimizer: torch.optim.Optimizer, state: dict, where: str) -> li
     """
     wanted = [{key: value for key, value in group.items() if key != 'params'} for group in optimizer.param_groups]
     try:
+        kept = [{key: options[key] for key in ('fused',) if key in options} for options in wanted]
+        if len(state['param_groups']) == len(kept):  # where counts of steps are kept follows from it while loading
+            state = {**state, 'param_groups': [{**group, **own} for group, own in zip(state['param_groups'], kept)]}
         optimizer.load_state_dict(state)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ACLNetError(f'the optimizer state in {where} does not fit this config: {error}') from None
     differing: dict[str, None] = {}  # a set in order
     for group, options in zip(optimizer.param_groups, wanted):

@@ -76,11 +76,13 @@ def test_up_to_n_updates_that_are_not_finite_are_left_out(tmp_path, wait, capfd)
 
 
 @pytest.mark.parametrize('iteration', [1, 4])
-def test_both_ways_leave_out_the_same_update(tmp_path, iteration):
+@pytest.mark.parametrize('fused', [True, False])
+def test_both_ways_leave_out_the_same_update(tmp_path, iteration, fused):
     """The update that is taken back on the device leaves what the one that is not made leaves."""
     states = []
     for wait in (True, False):
         extra = POISON.format(epoch=1, iterations=[iteration]) + CHECKS.format(clip=None, most=1, wait=wait)
+        extra += f'optimizer.update(fused={fused})\n'
         tool('train', write_config(tmp_path, extra=extra, work_dir=str(tmp_path / str(wait))), '--seed', 5)
         states.append(checkpoint(tmp_path / str(wait) / 'epoch_2.pth'))
     for key, value in states[0]['state_dict'].items():

@@ -51,5 +51,4 @@ class EMAHook(Hook):
         momentum = max(self.momentum, 1 - (1 + t) / (max(1, self.warm_up) + t))
         now = dict(unwrapped(runner.model).named_parameters())
         with torch.no_grad():
-            for name, value in runner.average.items():
-                value.lerp_(now[name].detach(), momentum)
+            torch._foreach_lerp_(list(runner.average.values()), [now[name] for name in runner.average], momentum)

@@ -70,6 +70,7 @@ class OptimizerHook(mmcv.runner.OptimizerHook):
         self.samples = self._resumed.get('samples', 0)
         for name, gradient in self._resumed.get('gradients', {}).items():
             self._parameters[name].grad = gradient.to(device)
+        _begin_momentum(runner.optimizer)
 
     def state_dict(self) -> dict[str, Any]:
         """The scaler's state, and the gradients that are waiting for an update."""
@@ -106,17 +107,19 @@ class OptimizerHook(mmcv.runner.OptimizerHook):
         done = runner.inner_iter + 1
         if self.cumulative_iters == 1 or done % self.cumulative_iters == 0 or done == len(runner.data_loader):
             finite = self._update(runner, finite)
-        elif self.wait and not finite:
-            self.samples = 0  # with what had gathered so far
+        else:
+            if self.wait and not finite:
+                self.samples = 0  # with what had gathered so far
+            for parameter in self._having():  # the next iteration writes over those of a CUDA graph
+                parameter.grad = parameter.grad.clone()
         self._take_back(runner, finite)
 
     def _update(self, runner: Any, finite: Tensor) -> Tensor:
         """Step unless loss or gradient is not finite; returns whether they are, on the device."""
-        having: Any = [parameter for parameter in self._parameters.values() if parameter.grad is not None]
+        having = self._having()
         self.scaler.unscale_(runner.optimizer)
-        if self.cumulative_iters > 1:
-            for parameter in having:
-                parameter.grad.div_(self.samples)
+        if self.cumulative_iters > 1 and having:
+            torch._foreach_div_([parameter.grad for parameter in having], self.samples)
         self.samples = 0
         clip = self.grad_clip or dict(max_norm=float('inf'))  # which measures only
         norm = nn.utils.clip_grad_norm_(having, **clip) if having else None
@@ -131,6 +134,10 @@ class OptimizerHook(mmcv.runner.OptimizerHook):
             runner.optimizer.step()
         return finite
 
+    def _having(self) -> list[Any]:
+        """The parameters that have a gradient."""
+        return [parameter for parameter in self._parameters.values() if parameter.grad is not None]
+
     def _scaled_step(self, runner: Any, norm: Tensor | None) -> None:
         self.scaler.step(runner.optimizer)
         self.scaler.update()
@@ -143,7 +150,15 @@ class OptimizerHook(mmcv.runner.OptimizerHook):
             )
 
     def _step_on_device(self, optimizer: torch.optim.Optimizer, finite: Tensor) -> None:
-        """Step, and take it back on the device where it was not finite."""
+        """Step, but not where it would not be finite, which only the device knows."""
+        if getattr(optimizer, '_step_supports_amp_scaling', False):  # a fused one passes it over, as for a scaler
+            fused: Any = optimizer
+            fused.grad_scale, fused.found_inf = None, (~finite).float()
+            try:
+                optimizer.step()
+            finally:
+                del fused.grad_scale, fused.found_inf
+            return
         parameters = [p for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
         old = [p.detach().clone() for p in parameters]
         old_state = {
@@ -168,3 +183,13 @@ class OptimizerHook(mmcv.runner.OptimizerHook):
                 for name, value in self._restorable(runner):
                     value.copy_(torch.where(finite, value, self._before[name]))
         self._before = {}
+
+
+def _begin_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Zeros for momentum that has not begun: the same steps, and a fused SGD takes no parameters that have none yet
+    beside others that do, such as those of a term that starts late."""
+    for group in optimizer.param_groups:
+        if isinstance(optimizer, torch.optim.SGD) and group.get('fused') and group['momentum']:
+            for parameter in group['params']:
+                if optimizer.state[parameter].get('momentum_buffer') is None:
+                    optimizer.state[parameter]['momentum_buffer'] = torch.zeros_like(parameter)

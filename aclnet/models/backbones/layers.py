@@ -39,7 +39,7 @@ def activation(act: str | dict) -> nn.Module:
 def graph_function(name: str, softmax_dim: int = -2) -> Callable[[Tensor], Tensor]:
     """What bounds the entries of a learned graph: 'tanh', 'relu', 'sigmoid', or 'softmax' over its source joints."""
     if name == 'softmax':
-        return lambda x: x.softmax(softmax_dim)
+        return lambda x: x.softmax(softmax_dim, dtype=torch.promote_types(x.dtype, torch.float32))  # as CUDA's autocast
     if name not in _FUNCTIONS:
         raise ACLNetError(f"graph activation '{name}' is not one of softmax, {', '.join(_FUNCTIONS)}")
     return _FUNCTIONS[name]

@@ -1,4 +1,7 @@
-"""The virtual joint, the mean over all others: appended behind a sum and its ReLU, and added back to the others."""
+"""The virtual joint, the mean over all others: appended behind a sum and its ReLU, and added back to the others.
+
+A compiler is given plain operations: it joins their passes itself, and takes no views as ``out``.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,20 @@ def append_virtual(x: Tensor) -> Tensor:
 def relu_append_virtual(y: Tensor, res: Tensor) -> Tensor:
     """Rows y, res (N, C, T, V) → ReLU(y + res) with the virtual joint, rows (N, C, T, V+1), written once."""
     res = res.to(y.dtype)
+    if torch.compiler.is_compiling():
+        return append_virtual(torch.relu(y + res))
     return _ReLUAppend.apply(y.permute(0, 2, 3, 1), res.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def add_virtual(pieces: list[Tensor], coeff: Tensor) -> Tensor:
     """Pieces of rows (N, c, T, V+1), coeff (V,) → all channels of local + coeff · virtual, rows (N, C, T, V)."""
     pieces = [piece.permute(0, 2, 3, 1) for piece in pieces]
-    return _AddVirtual.apply(coeff.to(pieces[0].dtype), *pieces).permute(0, 3, 1, 2)
+    coeff, V = coeff.to(pieces[0].dtype), len(coeff)
+    if torch.compiler.is_compiling():
+        y = torch.cat([piece[:, :, :V] + piece[:, :, V:] * coeff[:, None] for piece in pieces], -1)
+    else:
+        y = _AddVirtual.apply(coeff, *pieces)
+    return y.permute(0, 3, 1, 2)
 
 
 class _ReLUAppend(torch.autograd.Function):
@@ -33,9 +43,6 @@ class _ReLUAppend(torch.autograd.Function):
 
     @staticmethod
     def forward(y: Tensor, res: Tensor) -> Tensor:
-        if torch.compiler.is_compiling():  # it takes no views as out=, and joins these passes itself
-            local = torch.relu(y + res)
-            return torch.cat([local, local.mean(2, keepdim=True)], 2)
         N, T, V, C = y.shape
         out = y.new_empty(N, T, V + 1, C)
         local = out[:, :, :V]
@@ -64,8 +71,6 @@ class _AddVirtual(torch.autograd.Function):
     def forward(coeff: Tensor, *pieces: Tensor) -> Tensor:
         N, T, joints, _ = pieces[0].shape
         V = joints - 1
-        if torch.compiler.is_compiling():
-            return torch.cat([piece[:, :, :V] + piece[:, :, V:] * coeff[:, None] for piece in pieces], -1)
         widths = [piece.shape[-1] for piece in pieces]
         out = pieces[0].new_empty(N, T, V, sum(widths))
         for piece, part in zip(pieces, out.split(widths, -1)):

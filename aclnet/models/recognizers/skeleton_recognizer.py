@@ -79,16 +79,21 @@ class SkeletonRecognizer(nn.Module):
                 'training takes one clip per sample, (N, 1, M, T, V, C); got '
                 f'{tuple(keypoint.shape)}: set num_clips=1 in the training pipeline'
             )
-        feature, graph = self.backbone(keypoint[:, 0])
-        return self.cls_head.loss(self.cls_head(feature), graph, label)
+        logits, graph = self.network(keypoint[:, 0])
+        return self.cls_head.loss(logits, graph, label)
 
     def forward_test(self, keypoint: Tensor) -> Tensor:
         if keypoint.dim() != 6:
             raise ACLNetError(f'clips must be (N, clips, M, T, V, C), got {tuple(keypoint.shape)}')
         N, clips = keypoint.shape[:2]
-        feature, _ = self.backbone(keypoint.reshape(N * clips, *keypoint.shape[2:]))
-        logits = self.cls_head(feature).view(N, clips, -1)
+        logits, _ = self.network(keypoint.reshape(N * clips, *keypoint.shape[2:]))
+        logits = logits.view(N, clips, -1)
         how = self.test_cfg['average_clips']
         if how is None:
             return logits
         return (self.cls_head.score(logits) if how == 'prob' else logits).mean(1)
+
+    def network(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, M, T, V, C) → logits (N, classes), graph embedding (N, V·V)."""
+        feature, graph = self.backbone(clips)
+        return self.cls_head(feature), graph
