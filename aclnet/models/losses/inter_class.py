@@ -166,9 +166,8 @@ class InterClassAffinityLoss(ContrastiveTerm):
         index = torch.arange(self.num_classes, device=self.confusion.device)
         step = 1 << (self.num_classes - 1).bit_length()
         width = max(self.num_classes, 64 * self.num_neighbors)  # from there on topk takes a heap, twice as fast
-        rank = self.confusion.new_empty((self.num_classes, width))
-        rank[:, self.num_classes :] = -self.num_classes
-        torch.add(-index, self.confusion, alpha=step, out=rank[:, : self.num_classes])
+        rank = torch.add(-index, self.confusion, alpha=step)
+        rank = F.pad(rank, (0, width - self.num_classes), value=-self.num_classes)
         nearest = rank.topk(self.num_neighbors, dim=1).indices
         # row j of having: the classes that have j for a neighbour; sums of such rows count what two classes share
         having = torch.zeros_like(self.superclass_mask, dtype=torch.float32).scatter_(0, nearest.T, 1)
