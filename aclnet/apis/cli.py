@@ -16,6 +16,7 @@ from mmcv import Config, DictAction
 
 import aclnet
 from aclnet import distributed
+from aclnet.allocator import keep_freed_memory
 from aclnet.apis.config import load_config, required
 from aclnet.apis.data import build_subset
 from aclnet.apis.log import start_log
@@ -52,6 +53,12 @@ def _config(args: argparse.Namespace) -> Config:
     return cfg
 
 
+def _start(args: argparse.Namespace, cfg: Config) -> None:
+    distributed.init(args.launcher, **cfg.dist_params)
+    if distributed.local_device().type == 'cpu':
+        keep_freed_memory()
+
+
 @distributed.naming_lost_ranks()
 def train(args: argparse.Namespace) -> dict:
     """Train as tools/train.py's options say; see there. Returns the metrics of the final tests."""
@@ -62,7 +69,7 @@ def train(args: argparse.Namespace) -> dict:
         cfg.resume_from = args.resume_from
     if args.no_auto_resume:
         cfg.auto_resume = False
-    distributed.init(args.launcher, **cfg.dist_params)
+    _start(args, cfg)
     try:
         return _train(args, cfg)
     finally:
@@ -169,7 +176,7 @@ def test(args: argparse.Namespace) -> dict[str, float]:
     out = args.out or os.path.join(cfg.work_dir, 'result.pkl')
     if not out.endswith(('.pkl', '.json', '.yaml', '.yml')):
         raise ACLNetError(f'--out takes a name that ends in .pkl, .json or .yaml, got {out}')
-    distributed.init(args.launcher, **cfg.dist_params)
+    _start(args, cfg)
     try:
         with pose_server(cfg, ['test']):
             values = evaluate_checkpoint(cfg, checkpoint, out, args.eval, args.compile, args.amp or cfg.get('amp'))

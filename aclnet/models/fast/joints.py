@@ -30,12 +30,14 @@ def relu_append_virtual(y: Tensor, res: Tensor) -> Tensor:
 def add_virtual(pieces: list[Tensor], coeff: Tensor) -> Tensor:
     """Pieces of rows (N, c, T, V+1), coeff (V,) → all channels of local + coeff · virtual, rows (N, C, T, V)."""
     pieces = [piece.permute(0, 2, 3, 1) for piece in pieces]
-    coeff, V = coeff.to(pieces[0].dtype), len(coeff)
-    if torch.compiler.is_compiling():
-        y = torch.cat([piece[:, :, :V] + piece[:, :, V:] * coeff[:, None] for piece in pieces], -1)
-    else:
-        y = _AddVirtual.apply(coeff, *pieces)
-    return y.permute(0, 3, 1, 2)
+    coeff = coeff.to(pieces[0].dtype)
+    compiling = torch.compiler.is_compiling()
+    return (_added(coeff, *pieces) if compiling else _AddVirtual.apply(coeff, *pieces)).permute(0, 3, 1, 2)
+
+
+def _added(coeff: Tensor, *pieces: Tensor) -> Tensor:
+    joined, V = torch.cat(pieces, -1), len(coeff)  # whole rows: in pieces, short ones take several times as long
+    return torch.addcmul(joined[:, :, :V], joined[:, :, V:], coeff[:, None])
 
 
 class _ReLUAppend(torch.autograd.Function):
@@ -48,7 +50,7 @@ class _ReLUAppend(torch.autograd.Function):
         local = out[:, :, :V]
         torch.add(y, res, out=local)
         local.relu_()
-        torch.mean(local, 2, out=out[:, :, V])
+        torch.sum(local, 2, out=out[:, :, V]).div_(V)  # mean would make a copy of bfloat16 in float32
         return out
 
     @staticmethod
@@ -65,17 +67,9 @@ class _ReLUAppend(torch.autograd.Function):
 
 
 class _AddVirtual(torch.autograd.Function):
-    """(V,), (N, T, V+1, c), ... → (N, T, V, C): the pieces are written to their place in the sum, not joined before."""
+    """(V,), (N, T, V+1, c), ... → (N, T, V, C); only the virtual joint is kept for the backward pass."""
 
-    @staticmethod
-    def forward(coeff: Tensor, *pieces: Tensor) -> Tensor:
-        N, T, joints, _ = pieces[0].shape
-        V = joints - 1
-        widths = [piece.shape[-1] for piece in pieces]
-        out = pieces[0].new_empty(N, T, V, sum(widths))
-        for piece, part in zip(pieces, out.split(widths, -1)):
-            torch.addcmul(piece[:, :, :V], piece[:, :, V:], coeff[:, None], out=part)
-        return out
+    forward = staticmethod(_added)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from aclnet.models.sync_batch_norm import SyncBatchNorm
 
-__all__ = ['conv_norm', 'have_fast_forms']
+__all__ = ['conv_norm', 'have_fast_forms', 'norm_in_place']
 
 _SYNCHRONIZED = (nn.SyncBatchNorm, SyncBatchNorm)
 
@@ -51,6 +51,16 @@ def conv_norm(
     if len({_options(norm) for norm in norms}) > 1 or isinstance(norms[0], _SYNCHRONIZED):
         return _join([norm(product(x, conv.weight, conv.bias)) for conv, norm in pairs], 1)
     return _train(product(x, _join([_without_bias(conv) for conv in convs])), convs, norms)
+
+
+def norm_in_place(x: Tensor, norm: Any) -> Tensor:
+    """``norm(x)`` of rows (N, C, T, V), written over x where no gradient asks for it."""
+    known = type(norm) is nn.BatchNorm2d and not norm.training and norm.weight.dtype == x.dtype
+    if not known or torch.is_grad_enabled():
+        return norm(x)
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    shift = norm.bias - norm.running_mean * scale
+    return x.mul_(scale[:, None, None]).add_(shift[:, None, None])
 
 
 def _options(norm: Any) -> tuple:

@@ -17,7 +17,7 @@ from aclnet.models.backbones.dynamic_gcn import Block
 from aclnet.models.backbones.spatial import SpatialUnit
 from aclnet.models.backbones.temporal import TemporalUnit
 from aclnet.models.fast.joints import add_virtual, append_virtual, relu_append_virtual
-from aclnet.models.fast.norms import conv_norm, have_fast_forms
+from aclnet.models.fast.norms import conv_norm, have_fast_forms, norm_in_place
 from aclnet.models.fast.products import planes_to_rows, rows, rows_to_planes
 
 __all__ = ['FastBlock', 'FastSpatialUnit', 'FastTemporalUnit']
@@ -67,7 +67,7 @@ class FastSpatialUnit(SpatialUnit):
         weight, bias = (
             torch.cat([getattr(conv, name) for conv in (self.conv1, self.conv2)]) for name in ('weight', 'bias')
         )
-        mean = x.mean(2).transpose(1, 2)  # N V C
+        mean = (x.sum(2) / x.shape[2]).transpose(1, 2)  # N V C; mean would make a copy of bfloat16 in float32
         both = F.linear(mean, weight.flatten(1), bias).transpose(1, 2).contiguous()  # N 2·K·m V
         q, r = both.reshape(len(x), 2, self.num_subsets, self.mid_channels, -1).unbind(1)  # N K m V
         parts = []
@@ -75,7 +75,10 @@ class FastSpatialUnit(SpatialUnit):
             parts.append(self._weigh(self.ada_function(q.transpose(2, 3) @ r), self.beta)[:, :, None])
             graph = graph + parts[0]
         if self.ctr is not None:
-            parts.append(self._weigh(self.ctr_function(q[..., None] - r[..., None, :]), self.alpha))
+            # in float32: a difference of broadcast operands in bfloat16 takes five times as long
+            wide = torch.promote_types(q.dtype, torch.float32)
+            apart = (q.to(wide)[..., None] - r.to(wide)[..., None, :]).to(q.dtype)
+            parts.append(self._weigh(self.ctr_function(apart), self.alpha))
             graph = parts[-1] + graph.to(parts[-1].dtype)
         if not self.returns_graph:
             return graph, None
@@ -109,7 +112,7 @@ class FastTemporalUnit(TemporalUnit):
             pieces = iter(y.split([branch[0].out_channels for branch in reduced], 1))
         outs = [branch[3](next(pieces)) if branch in reduced else branch(x) for branch in self.branches]
         y = add_virtual(outs, self.add_coeff[: x.shape[3] - 1])
-        y = self.transform[0](y).relu_()
+        y = norm_in_place(y, self.transform[0]).relu_()
         return self.drop(conv_norm(y, (self.transform[2], self.bn)))
 
 
