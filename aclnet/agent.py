@@ -20,7 +20,7 @@ from torch.distributed.elastic.rendezvous.registry import get_rendezvous_handler
 
 from aclnet import distributed
 from aclnet.errors import ACLNetError, LostRankError
-from aclnet.launch import Meeting
+from aclnet.meeting import Meeting
 
 __all__ = ['End', 'exit_code', 'report', 'start']
 

@@ -6,7 +6,8 @@ import pytest
 
 from aclnet.agent import End, exit_code, report, start
 from aclnet.errors import ACLNetError
-from aclnet.launch import Meeting, main, take_restarts
+from aclnet.launch import main, take_restarts
+from aclnet.meeting import Meeting
 
 
 @pytest.fixture

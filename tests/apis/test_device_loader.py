@@ -16,15 +16,9 @@ from tests.engine.resuming import difference
 from tests.made import write_config
 from tests.run import checkpoint, tool
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 SAVING = 'checkpoint_config = dict(interval=4, by_epoch=False)\n'  # of 6 iterations an epoch
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def final(work):

@@ -20,13 +20,12 @@ from aclnet.models.fast.units import FastBlock
 from tests.made import annotations, write_annotations, write_config
 from tests.run import checkpoint, log_lines, tool
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def not_deterministic_afterwards():
     yield
-    torch.set_num_threads(before)
     torch.use_deterministic_algorithms(False)
 
 

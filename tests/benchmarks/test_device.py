@@ -13,6 +13,8 @@ from benchmarks import device
 from benchmarks.measure import Row
 from tests.run import shell
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 ROWS = ('agreement: outputs, fp64', 'agreement: gradients, bf16, compiled', 'agreement: contrastive terms',
         'training step, batch 4, bf16, compiled', 'training step, batch 2, bf16, compiled', 'training clips, batch 4',
         'training step, batch 4, beside its floor', '150 epochs with validation', 'memory, training at batch 4',
@@ -20,11 +22,8 @@ ROWS = ('agreement: outputs, fp64', 'agreement: gradients, bf16, compiled', 'agr
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def nothing_compiled_afterwards():
     yield
-    torch.set_num_threads(before)
     torch._dynamo.reset()
 
 

@@ -20,13 +20,7 @@ from tests.engine.resuming import assert_same_training, config_of, train
 from tests.made import write_config
 from tests.run import ROOT, checkpoint, shell, tool
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 def names(folder) -> set[str]:

@@ -13,18 +13,12 @@ from aclnet.errors import ACLNetError
 from tests.made import write_config
 from tests.run import checkpoint, log_lines, shell, tool
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 POISON = """
 custom_imports = dict(imports=['tests.workers.poison'])
 custom_hooks = [dict(type='PoisonHook', epoch={epoch}, iterations={iterations})]
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def finite(state: dict) -> bool:

@@ -12,6 +12,8 @@ from tests.engine.resuming import difference
 from tests.made import write_annotations, write_config
 from tests.run import checkpoint, shell, tool
 
+pytestmark = pytest.mark.usefixtures('one_thread')
+
 # 6 iterations in an epoch; a checkpoint after 4 falls into a group of 3, and into the warm-up of the learning rate
 EVERYTHING = """
 checkpoint_config = dict(interval=4, by_epoch=False)
@@ -21,14 +23,6 @@ lr_config = dict(policy='step', step=[2], by_epoch=True, warmup='linear', warmup
 custom_hooks = [dict(type='EMAHook', momentum=0.01, warm_up=5)]
 model['cls_head']['dropout'] = 0.3
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def cut(folder, name, options=(), config=None):

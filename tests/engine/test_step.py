@@ -15,13 +15,7 @@ from tests.made import write_config
 from tests.run import checkpoint, log_lines, tool
 from tests.workers import watching
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures('one_thread')
 
 
 class Precision(TorchDispatchMode):
