@@ -16,7 +16,7 @@ from aclnet.datasets.transforms import Compose
 from aclnet.engine import load_checkpoint, load_weights
 from aclnet.errors import ACLNetError
 from aclnet.evaluation import average_clips
-from aclnet.models import build_model, optimize_for_training
+from aclnet.models import build_model, join_convolutions, optimize_for_training
 
 __all__ = ['inference_recognizer', 'init_recognizer', 'optimize_for_inference']
 
@@ -38,9 +38,10 @@ def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None) -
         if fold is not None:
             fold()
     for part in folded.modules():
-        if isinstance(part, nn.Conv2d) and dtype is not None:
-            part.to(dtype)
-    return optimize_for_training(folded)
+        if isinstance(part, nn.Conv2d):
+            part.to(dtype or part.weight.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    join_convolutions(optimize_for_training(folded))
+    return folded
 
 
 def init_recognizer(

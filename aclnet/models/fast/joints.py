@@ -24,15 +24,16 @@ def relu_append_virtual(y: Tensor, res: Tensor) -> Tensor:
     res = res.to(y.dtype)
     if torch.compiler.is_compiling():
         return append_virtual(torch.relu(y + res))
-    return _ReLUAppend.apply(y.permute(0, 2, 3, 1), res.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    run = _ReLUAppend.apply if torch.is_grad_enabled() else _ReLUAppend.forward
+    return run(y.permute(0, 2, 3, 1), res.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def add_virtual(pieces: list[Tensor], coeff: Tensor) -> Tensor:
     """Pieces of rows (N, c, T, V+1), coeff (V,) → all channels of local + coeff · virtual, rows (N, C, T, V)."""
     pieces = [piece.permute(0, 2, 3, 1) for piece in pieces]
     coeff = coeff.to(pieces[0].dtype)
-    compiling = torch.compiler.is_compiling()
-    return (_added(coeff, *pieces) if compiling else _AddVirtual.apply(coeff, *pieces)).permute(0, 3, 1, 2)
+    plainly = torch.compiler.is_compiling() or not torch.is_grad_enabled()
+    return (_added if plainly else _AddVirtual.apply)(coeff, *pieces).permute(0, 3, 1, 2)
 
 
 def _added(coeff: Tensor, *pieces: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from aclnet.models.sync_batch_norm import SyncBatchNorm
 
-__all__ = ['conv_norm', 'have_fast_forms', 'norm_in_place']
+__all__ = ['conv_norm', 'have_fast_forms', 'joined', 'norm_rows', 'side_by_side']
 
 _SYNCHRONIZED = (nn.SyncBatchNorm, SyncBatchNorm)
 
@@ -53,14 +53,28 @@ def conv_norm(
     return _train(product(x, _join([_without_bias(conv) for conv in convs])), convs, norms)
 
 
-def norm_in_place(x: Tensor, norm: Any) -> Tensor:
-    """``norm(x)`` of rows (N, C, T, V), written over x where no gradient asks for it."""
+def side_by_side(*convs: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of 1×1 convolutions of the same input as one."""
+    return _join([conv.weight for conv in convs]), _join([conv.bias for conv in convs])
+
+
+@torch.no_grad()
+def joined(*convs: nn.Conv2d) -> nn.Conv2d:
+    """A convolution that does what these do side by side, for inference."""
+    weight, bias = side_by_side(*convs)
+    one = nn.Conv2d(weight.shape[1], len(weight), 1, device='meta')
+    one.weight, one.bias = nn.Parameter(weight, False), nn.Parameter(bias, False)
+    return one
+
+
+def norm_rows(x: Tensor, norm: Any) -> Tensor:
+    """``norm(x)`` of rows (N, C, T, V), in one pass where no gradient asks for more."""
     known = type(norm) is nn.BatchNorm2d and not norm.training and norm.weight.dtype == x.dtype
     if not known or torch.is_grad_enabled():
         return norm(x)
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     shift = norm.bias - norm.running_mean * scale
-    return x.mul_(scale[:, None, None]).add_(shift[:, None, None])
+    return torch.addcmul(shift[:, None, None], x, scale[:, None, None])
 
 
 def _options(norm: Any) -> tuple:

@@ -24,16 +24,26 @@ def rows_to_planes(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Ten
     """A 1×1 convolution: rows (N, C, T, V), weight (C', C, 1, 1), bias (C',) → planes (N, C', T, V)."""
     x, weight = _cast(x, weight)
     N, C, T, V = x.shape
-    y = _RowsToPlanes.apply(x.permute(0, 2, 3, 1).reshape(N, T * V, C), weight.flatten(1)).view(N, -1, T, V)
-    return y if bias is None else y.add_(bias.to(y.dtype)[:, None, None])
+    x, weight = x.permute(0, 2, 3, 1).reshape(N, T * V, C), weight.flatten(1)
+    if torch.is_grad_enabled() or bias is None:
+        y = _RowsToPlanes.apply(x, weight)
+        y = y if bias is None else y.add_(bias.to(y.dtype)[:, None])
+    else:
+        y = torch.baddbmm(bias.to(x.dtype)[:, None], weight.expand(N, -1, -1), x.transpose(1, 2))
+    return y.view(N, -1, T, V)
 
 
 def planes_to_rows(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """A 1×1 convolution: planes (N, C, T, V), weight (C', C, 1, 1), bias (C',) → rows (N, C', T, V)."""
     x, weight = _cast(x, weight)
     N, C, T, V = x.shape
-    y = _PlanesToRows.apply(x.reshape(N, C, T * V), weight.flatten(1)).view(N, T, V, -1)
-    return (y if bias is None else y.add_(bias.to(y.dtype))).permute(0, 3, 1, 2)
+    x, weight = x.reshape(N, C, T * V), weight.flatten(1)
+    if torch.is_grad_enabled() or bias is None:
+        y = _PlanesToRows.apply(x, weight)
+        y = y if bias is None else y.add_(bias.to(y.dtype))
+    else:
+        y = torch.baddbmm(bias.to(x.dtype), x.transpose(1, 2), weight.t().expand(N, -1, -1))
+    return y.view(N, T, V, -1).permute(0, 3, 1, 2)
 
 
 def _cast(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

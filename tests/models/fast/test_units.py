@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from aclnet import skeletons
+from aclnet.apis import optimize_for_inference
 from aclnet.models import optimize_for_training, synchronized
 from aclnet.models.fast import joints, products
 from aclnet.models.fast.units import FastBlock, FastSpatialUnit, FastTemporalUnit
@@ -75,6 +76,42 @@ def test_equals_the_formulas_at_any_size(layout, sizes, ms_cfg, subset_wise, tra
     ):
         scale = wanted.abs().max()
         assert (ours - wanted).abs().max() <= 1e-6 * scale + 1e-7, name
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    layout=st.sampled_from(sorted(skeletons.LAYOUTS)),
+    sizes=st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 9), st.integers(2, 4), st.integers(8, 20)),
+    ms_cfg=st.lists(BRANCHES, min_size=1, max_size=6),
+    options=st.fixed_dictionaries({}, optional=dict(subset_wise=st.booleans(), ctr=st.none(), ada=st.none())),
+)
+def test_inference_equals_the_formulas_at_any_size(layout, sizes, ms_cfg, options):
+    N, M, T, C, width = sizes
+    kwargs = {f'gcn_{name}': value for name, value in options.items()}
+    net = make(layout, C, width, dict(tcn_ms_cfg=ms_cfg, num_person=M, **kwargs)).eval()
+    x = clips(N, M, T, net.num_joints, C)
+    folded = optimize_for_inference(net)
+    assert all(isinstance(block, FastBlock) for block in folded.gcn)
+    wanted = backbone(net.state_dict(), x, False, strides=[1, 2, 1, 2], ms_cfg=ms_cfg, **options)
+    for no_gradient in (torch.no_grad, torch.inference_mode, torch.enable_grad):
+        with no_gradient():
+            ours = folded(x)
+        for one, other in zip(ours, wanted):
+            assert (one - other).abs().max() <= 1e-6 * other.abs().max() + 1e-7
+
+
+@pytest.mark.parametrize('ctr_act', ['tanh', 'relu', 'sigmoid', 'softmax'])
+@pytest.mark.parametrize('training', [True, False])
+def test_functions_of_the_graph(ctr_act, training):
+    general = make('coco', 3, 16, dict(gcn_ctr_act=ctr_act)).train(training)
+    fast = optimize_for_training(copy.deepcopy(general))
+    x = torch.randn(2, 2, 7, 17, 3, dtype=torch.float64)
+    for net in (general, fast):
+        feature, graph = net(x)
+        (feature.square().sum() + graph.square().sum()).backward()
+    torch.testing.assert_close(fast(x), general(x), rtol=1e-9, atol=1e-9)
+    for one, other in zip(fast.parameters(), general.parameters()):
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-7, atol=1e-9)
 
 
 def worst(net, x):
@@ -190,6 +227,14 @@ def test_compiles_without_a_graph_break(fast, training):
     for one, two in zip(twin.parameters(), net.parameters()):
         torch.testing.assert_close(one.grad, two.grad)
     torch.testing.assert_close(twin.state_dict(), net.state_dict())
+
+
+def test_inference_compiles_without_a_graph_break():
+    net = optimize_for_inference(make('coco', 3, 16, dict(num_stages=2, inflate_stages=[2], down_stages=[2])))
+    torch._dynamo.reset()
+    x = torch.randn(2, 2, 7, 17, 3, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.compile(net, fullgraph=True, backend='eager')(x), net(x))
 
 
 def test_functional_gradients():
