@@ -11,9 +11,11 @@ import importlib.util
 import json
 import os
 import platform
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from aclnet.visualization.canvas import check_format  # noqa: E402
 from benchmarks.measure import Row  # noqa: E402
 
 EXAMPLES = """examples:
-  python benchmarks/run.py                                  # all; needs some ten minutes and an idle machine
+  python benchmarks/run.py                                  # all; needs half an hour and an idle machine
   python benchmarks/run.py loss_step start_help             # these
   python benchmarks/run.py losses --json before.json        # those of benchmarks/losses.py, kept
   python benchmarks/run.py losses --compare before.json     # what has become slower
@@ -211,6 +213,29 @@ def measured(picked: dict[str, Benchmark]) -> tuple[list[Row], dict[str, str]]:
     return rows, failed
 
 
+def measured_apart(names: Iterable[str], args: argparse.Namespace) -> tuple[list[Row], dict[str, str]]:
+    """What ``measured`` gives, each benchmark in a process of its own: none finds the memory that another left."""
+    rows: list[Row] = []
+    failed: dict[str, str] = {}
+    files = ['--files', *args.files] if args.files else []
+    for name in names:
+        print(f'{name} …', file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            kept = Path(folder) / 'kept.json'
+            command = [sys.executable, __file__, name, '--here', '--threads', str(args.threads), '--json', str(kept)]
+            done = subprocess.run([*command, *files], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            if not kept.exists():
+                said = done.stderr.strip().rpartition('\n')[2]
+                ending = f'signal {-done.returncode}' if done.returncode < 0 else f'status {done.returncode}: {said}'
+                failed[name] = f'its process ended with {ending}'
+                continue
+            content = json.loads(kept.read_text(encoding='utf-8'))
+        failed.update(content['failed'])
+        known = {field.name for field in fields(Row)}
+        rows += [Row(**{key: value for key, value in row.items() if key in known}) for row in content['rows']]
+    return rows, failed
+
+
 def show(rows: list[Row]) -> None:
     """Print the table and how many goals are reached."""
     head = ['benchmark', 'ours', 'literal', 'ratio', 'goal', 'reached', 'floor (of ours)', 'note']
@@ -248,6 +273,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--plot', metavar='FILE', help='draw the figures against their goals; needs matplotlib')
     parser.add_argument('--threads', type=int, default=2, help="of torch; the goals' is 2 (default: 2)")
     parser.add_argument('--files', nargs='+', metavar='FILE', help='files with BENCHMARKS (default: those beside this)')
+    parser.add_argument('--here', action='store_true', help=argparse.SUPPRESS)  # what measured_apart runs
     return parser.parse_args(argv)
 
 
@@ -268,7 +294,7 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(args.threads)
     facts = machine()
     introduce(facts)
-    rows, failed = measured(picked)
+    rows, failed = measured(picked) if args.here or len(picked) == 1 else measured_apart(picked, args)
     show(rows)
     if args.json:
         keep(args.json, facts, rows, failed)

@@ -111,6 +111,16 @@ def test_a_file_that_cannot_be_imported_fails_alone(made, tmp_path):
     assert "bad failed: ModuleNotFoundError: No module named 'no_such_package'" in done.stderr
 
 
+def test_a_benchmark_that_is_killed_fails_alone(made, tmp_path):
+    (tmp_path / 'bad.py').write_text(
+        'import os, signal\nBENCHMARKS = {"greedy": lambda: os.kill(os.getpid(), signal.SIGKILL)}\n'
+    )
+    done = run('greedy', 'figures', '--files', made(), tmp_path / 'bad.py', '--json', tmp_path / 'kept.json')
+    assert done.returncode == 1 and cells(done.stdout, 'step')
+    assert 'greedy failed: its process ended with signal 9' in done.stderr
+    assert list(json.loads((tmp_path / 'kept.json').read_text())['failed']) == ['greedy']
+
+
 def test_a_picture(made, tmp_path):
     pytest.importorskip('matplotlib')
     assert run('figures', '--files', made(), '--plot', tmp_path / 'goals.png').returncode == 0
