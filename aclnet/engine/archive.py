@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import glob
+import itertools
 import hashlib
 import json
 import os
@@ -85,7 +86,8 @@ class Archive:
 
         Their files stay until others of their name are written; only ``latest.pth`` is removed.
         """
-        for leftover in glob.glob(self.path('.*.pth.*')):  # of a process that was killed while it wrote
+        written = itertools.chain.from_iterable(glob.glob(self.path(names)) for names in ('.*.pth.*', '.run.json.*'))
+        for leftover in written:  # by a process that was killed meanwhile
             with contextlib.suppress(OSError):
                 os.unlink(leftover)
         if anew:

@@ -66,4 +66,4 @@ def assert_same_training(whole: Path, cut: Path) -> None:
     for name in names[0]:
         assert not difference(checkpoint(whole / name)['state_dict'], checkpoint(cut / name)['state_dict'])
     assert logged(whole) == logged(cut)
-    assert not list(cut.glob('.*.pth.*')), 'half-written files stay'
+    assert not list(cut.glob('.*.pth.*')) + list(cut.glob('.run.json.*')), 'half-written files stay'

@@ -52,7 +52,8 @@ def wait_for(found, what, seconds=120):
 def test_first_run_killed_goes_on_and_a_second_reuses_all(project):
     work = project / 'work_dirs/demo'
     first = start(project)
-    wait_for((work / 'j/epoch_1.pth').exists, 'checkpoint')
+    recorded = work / 'j/run.json'  # which names a checkpoint once it is whole
+    wait_for(lambda: recorded.exists() and 'epoch_1.pth' in recorded.read_text(), 'checkpoint')
     os.killpg(first.pid, signal.SIGSTOP)  # its trainings, too, so that they cannot be done before the next line
     os.kill(first.pid, signal.SIGKILL)
     said = start(project).communicate(timeout=60)[0]
