@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import glob
-import itertools
 import hashlib
+import itertools
 import json
 import os
 import re
