@@ -16,14 +16,14 @@ from aclnet.datasets.transforms import Compose
 from aclnet.engine import load_checkpoint, load_weights
 from aclnet.errors import ACLNetError
 from aclnet.evaluation import average_clips
-from aclnet.models import build_model, join_convolutions, optimize_for_training
+from aclnet.models import build_model, optimize_for_training
 
 __all__ = ['inference_recognizer', 'init_recognizer', 'optimize_for_inference']
 
 
 def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None) -> nn.Module:
     """A copy of the model in eval mode, its units in their fast forms, with every batch norm that follows a convolution
-    folded into it.
+    folded into it, and convolutions of the same input as one.
 
     Scores differ from the model's by rounding only. The copy can't be trained.
 
@@ -32,7 +32,7 @@ def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None) -
         dtype: keep the weights of convolutions in this precision, such as ``torch.bfloat16``, for use under autocast to
             it; None leaves them as they are.
     """
-    folded = copy.deepcopy(model).eval().requires_grad_(False)
+    folded = optimize_for_training(copy.deepcopy(model).eval().requires_grad_(False))
     for part in list(folded.modules()):
         fold = getattr(part, 'fold', None)
         if fold is not None:
@@ -40,7 +40,6 @@ def optimize_for_inference(model: nn.Module, dtype: torch.dtype | None = None) -
     for part in folded.modules():
         if isinstance(part, nn.Conv2d):
             part.to(dtype or part.weight.dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    join_convolutions(optimize_for_training(folded))
     return folded
 
 

@@ -4,7 +4,7 @@ from aclnet import compat  # noqa: F401  before anything imports mmcv
 from aclnet.models.backbones import DynamicGCN
 from aclnet.models.builder import build_model
 from aclnet.models.compiling import compile_model
-from aclnet.models.fast import join_convolutions, optimize_for_training
+from aclnet.models.fast import optimize_for_training
 from aclnet.models.heads import AffinityHead
 from aclnet.models.recognizers import SkeletonRecognizer
 from aclnet.models.sync_batch_norm import SyncBatchNorm, synchronized
@@ -16,7 +16,6 @@ __all__ = [
     'SyncBatchNorm',
     'build_model',
     'compile_model',
-    'join_convolutions',
     'optimize_for_training',
     'synchronized',
 ]

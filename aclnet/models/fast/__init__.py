@@ -15,7 +15,7 @@ from aclnet.models.backbones.spatial import SpatialUnit
 from aclnet.models.backbones.temporal import TemporalUnit
 from aclnet.models.fast.units import FastBlock, FastSpatialUnit, FastTemporalUnit
 
-__all__ = ['join_convolutions', 'optimize_for_training']
+__all__ = ['optimize_for_training']
 
 _FORMS: tuple[tuple[type, Any], ...] = (
     (SpatialUnit, FastSpatialUnit),
@@ -48,10 +48,3 @@ def optimize_for_training(model: nn.Module) -> nn.Module:
             for unit in [block.gcn for block in net.gcn][:-1]:  # the embedding is made of the last one's graph
                 unit.returns_graph = False  # type: ignore[assignment, union-attr]  # torch's stubs know no own attributes
     return model
-
-
-def join_convolutions(model: nn.Module) -> None:
-    """Put convolutions of the same input together for good: for a model in its fast forms, batch norms folded."""
-    for part in model.modules():
-        if isinstance(part, (FastSpatialUnit, FastTemporalUnit)):
-            part.join()

@@ -87,8 +87,9 @@ class FastSpatialUnit(SpatialUnit):
             D = D + close * alpha
         return graph + D, D.unsqueeze(3) if isinstance(D, Tensor) and self.returns_graph else None
 
-    def join(self) -> None:
-        """Put convolutions of the same input together for good, where weights no longer change."""
+    def fold(self) -> None:
+        """Fold batch norms into convolutions, and keep those of the same input as one; eval mode only."""
+        super().fold()
         if self.ctr is not None or self.ada is not None:
             self.joined = joined(self.conv1, self.conv2)
 
@@ -133,8 +134,9 @@ class FastTemporalUnit(TemporalUnit):
         pieces = iter(y.split(widths, 1) if begun else ())
         return [next(pieces) if branch in begun else None for branch in self.branches]
 
-    def join(self) -> None:
-        """Put convolutions of the same input together for good, where weights no longer change."""
+    def fold(self) -> None:
+        """Fold batch norms into convolutions, and keep those of the same input as one; eval mode only."""
+        super().fold()
         begun = [*(branch[0] for branch in _reduced(self)), *_plain(self)]
         if begun:
             self.joined = joined(*begun)

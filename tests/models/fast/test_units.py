@@ -100,6 +100,14 @@ def test_inference_equals_the_formulas_at_any_size(layout, sizes, ms_cfg, option
             assert (one - other).abs().max() <= 1e-6 * other.abs().max() + 1e-7
 
 
+def test_gradients_of_the_input_pass_through_a_folded_network():
+    net = make('coco', 3, 16, {}).eval()
+    x = torch.randn(2, 1, 8, 17, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn_like(net(x)[0])
+    found, wanted = (torch.autograd.grad((f(x)[0] * weight).sum(), x)[0] for f in (optimize_for_inference(net), net))
+    torch.testing.assert_close(found, wanted, rtol=1e-7, atol=1e-9)
+
+
 @pytest.mark.parametrize('ctr_act', ['tanh', 'relu', 'sigmoid', 'softmax'])
 @pytest.mark.parametrize('training', [True, False])
 def test_functions_of_the_graph(ctr_act, training):
